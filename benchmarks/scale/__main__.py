@@ -1,7 +1,7 @@
 """Time and memory of the data path by number of series.
 
 Usage: .venv/bin/python -m benchmarks.scale [--stores 7 60 256] [--days 782] [--lines 0.5] [--layout stores]
-                                            [--stages ingest panel features] [--folder DIR]
+                                            [--stages ingest panel features xgboost ...] [--folder DIR]
 
 For each number of stores, generates a company of 118 categories per store (`restock demo-data`), runs each stage in a
 separate process, and prints series, rows, CPU seconds, wall seconds and the peak memory of the stage's processes
@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.scale.stage import STAGES
+from benchmarks.scale.stage import DATA_PATH, STAGES
 from benchmarks.scale.watch import Measured, watch
 from tasks.demo.load import LoadSize
 from tasks.demo.timeline import AS_OF
@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=782)
     parser.add_argument("--lines", type=float, default=0.5)
     parser.add_argument("--layout", choices=["stores", "months", "csv"], default="stores")
-    parser.add_argument("--stages", choices=STAGES, nargs="+", default=list(STAGES))
+    parser.add_argument("--stages", choices=STAGES, nargs="+", default=list(DATA_PATH))
     parser.add_argument("--folder", type=Path, help="Keep the companies in this folder.")
     given = parser.parse_args()
     print("| series | stage | rows | CPU s | wall s | peak MB |\n|---|---|---|---|---|---|")

@@ -1,4 +1,4 @@
-"""Run one stage of the data path in this process: ingest, panel or features.
+"""Run one stage in this process: ingest, panel, features, or the horizon of a model that learns from all series.
 
 Usage: python -m benchmarks.scale.stage STAGE --settings FILE --as-of DATE
 
@@ -15,19 +15,24 @@ from pathlib import Path
 import numpy as np
 
 from schemas.records import IngestRecord, PanelRecord
+from schemas.run import ShardSpec
 from schemas.settings import Settings
-from schemas.settings.slices import IngestSlice, PanelSlice
+from schemas.settings.slices import FoldsSlice, IngestSlice, PanelSlice
 from tasks.configuration.settings_file import read_settings
 from tasks.demand.assemble import PanelInputs, assemble_panel
 from tasks.demand.features.rows import Features
 from tasks.demand.features.training_rows import horizon_rows
 from tasks.demand.ingest.ingest import IngestInputs, ingest
 from tasks.demand.stored import load_panel
+from tasks.forecasting.shard import ShardInputs, forecast_shard
 from tasks.storage.lake import open_lake
+from tasks.storage.machine import Cores
 from tasks.storage.mapped import filled
 from tasks.storage.source_files import expand_sources
 
-STAGES = ("ingest", "panel", "features")
+DATA_PATH = ("ingest", "panel", "features")
+MODELS = ("seasonal_naive", "xgboost", "xgboost_lags", "xgboost_recursive")
+STAGES = (*DATA_PATH, *MODELS)
 
 
 def run_stage(stage: str, settings: Settings, as_of: date, records: Path) -> dict[str, int]:
@@ -35,8 +40,8 @@ def run_stage(stage: str, settings: Settings, as_of: date, records: Path) -> dic
     lake = open_lake(settings.storage)
     if stage == "ingest":
         files = expand_sources(settings.sources)
-        inputs = IngestInputs(files={table: [file.sha256 for file in of_table] for table, of_table in files.items()})
-        ingested = ingest(lake, inputs, IngestSlice.of(settings), files)
+        found = IngestInputs(files={table: [file.sha256 for file in of_table] for table, of_table in files.items()})
+        ingested = ingest(lake, found, IngestSlice.of(settings), files)
         (records / "ingest.json").write_text(ingested.model_dump_json(), "utf-8")
         return {"rows": ingested.rows()[0], "sales": ingested.tables["sales"].rows}
     if stage == "panel":
@@ -45,13 +50,19 @@ def run_stage(stage: str, settings: Settings, as_of: date, records: Path) -> dic
         (records / "panel.json").write_text(made.model_dump_json(), "utf-8")
         return {"series": made.series, "periods": made.periods}
     record = PanelRecord.model_validate_json((records / "panel.json").read_text("utf-8"))
+    if stage in MODELS:
+        use = FoldsSlice.of(settings, model=settings.models.named().get(stage))
+        inputs = ShardInputs(panel=record.panel, shard=ShardSpec(model=stage))
+        forecast = forecast_shard(lake, inputs, use, Cores())
+        (records / f"{stage}.json").write_text(forecast.model_dump_json(), "utf-8")
+        return {"forecasts": forecast.table.rows}
     panel = load_panel(lake, record.panel, settings.period)
     shape = (panel.n, len(panel.periods))
     effects = filled(shape[0] * shape[1], np.float32, lambda part: np.ones(part.stop - part.start)).reshape(shape)
     features, rows = Features(panel, effects), horizon_rows(panel)
     # As a global model predicts: a block of series at a time.
-    found = [features.table(rows.take(block)).matrix.shape for block in features.blocks(rows)]
-    return {"feature rows": sum(rows for rows, _ in found), "columns": found[0][1]}
+    shapes = [features.table(rows.take(block)).matrix.shape for block in features.blocks(rows)]
+    return {"feature rows": sum(rows for rows, _ in shapes), "columns": shapes[0][1]}
 
 
 def main() -> None:

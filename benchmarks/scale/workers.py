@@ -1,11 +1,16 @@
 """Time of the forecasting stages on one and on more Dask workers of this machine, one thread each.
 
-Usage: .venv/bin/python -m benchmarks.scale.workers [--settings FILE --as-of DATE] [--workers 1,2] [--set KEY=VALUE ...]
+Usage: .venv/bin/python -m benchmarks.scale.workers [--settings FILE --as-of DATE] [--workers 1,2] [--kill]
+                                                    [--set KEY=VALUE ...]
 
 Ingestion and features run once. For each number of workers a cluster starts, imports what the models need, and
 computes all shards into a copy of the lake. Printed are wall seconds from the first submission to the last result, the
-sum of the shards' own seconds, the longest shard, the share of the workers' time in which they computed ("use"), and
-the ratio to the first number of workers. On a busy machine only "use" is meaningful. The results must be equal.
+CPU seconds of the cluster from its start to its end, the sum of the shards' own seconds, the longest shard, the share
+of the workers' time in which they computed ("use"), and the ratio of the wall seconds to the first number of workers.
+On a busy machine only CPU seconds and "use" are meaningful. The results must be equal.
+
+``--kill`` kills a worker in the last cluster when half of the shards are finished: ``--workers 2,2 --kill`` compares.
+Its shard is computed again; the nanny of the worker starts another one.
 """
 
 from __future__ import annotations
@@ -13,6 +18,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
+import resource
 import shutil
 import signal
 import socket
@@ -21,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,6 +57,7 @@ def main() -> None:
     parser.add_argument("--settings", type=Path)
     parser.add_argument("--as-of", default=AS_OF.isoformat())
     parser.add_argument("--workers", default="1,2")
+    parser.add_argument("--kill", action="store_true", help="Kill a worker of the last cluster.")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -60,29 +68,41 @@ def main() -> None:
         command = ["-m", "flows", "features", "--settings", str(settings), "--as-of", given.as_of, *options]
         subprocess.run([sys.executable, *command], check=True, stderr=subprocess.DEVNULL)
         first, tables = 0.0, set[tuple[str, ...]]()
-        for number in [int(text) for text in given.workers.split(",")]:
-            copy = Path(shutil.copytree(lake, Path(folder) / f"lake-{number}"))
+        numbers = [int(text) for text in given.workers.split(",")]
+        for position, number in enumerate(numbers, start=1):
+            copy = Path(shutil.copytree(lake, Path(folder) / f"lake-{position}"))
             run = prepare_run(str(settings), AS_OF, [*given.overrides, f"storage={copy}"])
-            wall, records = measure(run.model_copy(update={"as_of": given.as_of}), copy, number)
+            kill, before = given.kill and position == len(numbers), _cpu_of_children()
+            wall, records = measure(run.model_copy(update={"as_of": given.as_of}), copy, number, kill)
             own = [record.seconds for record in records]
             first, tables = first or wall, tables | {tuple(record.table.sha256 for record in records)}
             print(
-                f"{number} workers: {len(records)} shards, wall {wall:.1f} s, shards {sum(own):.1f} s (longest "
-                f"{max(own):.1f} s), use {sum(own) / wall / number:.0%}, {first / wall:.2f} times as fast"
+                f"{number} workers{', one killed' if kill else ''}: {len(records)} shards, wall {wall:.1f} s, CPU "
+                f"{_cpu_of_children() - before:.1f} s, shards {sum(own):.1f} s (longest {max(own):.1f} s), "
+                f"use {sum(own) / wall / number:.0%}, {first / wall:.2f} times as fast",
+                flush=True,
             )
         assert len(tables) == 1, "results differ between numbers of workers"
 
 
-def measure(run: RunContext, lake: Path, workers: int) -> tuple[float, list[ForecastRecord]]:
-    """Wall seconds of all shards on a new cluster, and their results."""
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measure(run: RunContext, lake: Path, workers: int, kill: bool) -> tuple[float, list[ForecastRecord]]:
+    """Wall seconds of all shards on a new cluster, and their results; ``kill``: a worker is killed on the way."""
     works = shards_of(run, lake)
     with cluster(workers) as address, dask_cluster(address, {PACKAGE: code_version()}) as connected:
         connected._client.wait_for_workers(workers)
         connected._client.run(import_models)
         engine, begun = RemoteEngine(connected), time.perf_counter()
         with ThreadPoolExecutor(SHARDS_ON_A_CLUSTER) as pool:
-            records = [record for record, _ in pool.map(lambda work: engine.run(work, force=False), works)]
-        return time.perf_counter() - begun, records
+            running = [pool.submit(engine.run, work, force=False) for work in works]
+            for finished, _ in enumerate(as_completed(running), start=1):
+                if kill and finished == len(works) // 2:
+                    os.kill(next(iter(connected._client.run(os.getpid).values())), signal.SIGKILL)
+        return time.perf_counter() - begun, [future.result()[0] for future in running]
 
 
 def shards_of(run: RunContext, lake: Path) -> list[Work[ForecastRecord]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TypeVar
 
 import numpy as np
@@ -12,7 +14,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
 from tasks.demand.features.calendar_table import STATED
 from tasks.demand.features.windows import BLOCK_CELLS, RunningSums, last_known, next_known
-from tasks.storage.mapped import release
+from tasks.storage.mapped import empty, release
 
 AnyArray = TypeVar("AnyArray", BoolArray, SmallFloatArray)
 
@@ -76,15 +78,13 @@ class KnownColumns:
             return
         on = values != 0
         if "=" in name:
-            near = _signed_distance(on, _NEAR[panel.frequency.kind])
-            self._tables[f"{name}:near"] = KnownFeature(near, row)
+            near = _NEAR[panel.frequency.kind]
+            self._add_tables(name, on, row, lambda flags: {"near": _signed_distance(flags, near)})
             return
         self._tables[name] = feature
-        if not set(np.unique(past)) <= {0.0, 1.0} or name.endswith(STATED):
+        if not ((past == 0) | (past == 1)).all() or name.endswith(STATED):
             return
-        self._tables[f"{name}:next"] = KnownFeature(_next_distance(on), row)
-        self._tables[f"{name}:last"] = KnownFeature(_last_distance(on), row)
-        self._tables[f"{name}:run"] = KnownFeature(_run(on), row)
+        self._add_tables(name, on, row, _distances)
         share = (on[:, : panel.history].sum(axis=1) * times).sum() / (len(feature.values) * panel.history)
         if RULE.frequent_share <= share <= 1 - RULE.frequent_share:
             self._add_frequent(panel, name, on, row)
@@ -94,25 +94,39 @@ class KnownColumns:
         self.frequent_flags.append(name)
         width = panel.frequency.periods_per_week
         if width > 1:
-            before, after = _window_share(RunningSums(on.astype(np.float64)), on.shape, width)
-            self._tables[f"{name}:share_before"] = KnownFeature(before.astype(np.float32), row)
-            self._tables[f"{name}:share_after"] = KnownFeature(after.astype(np.float32), row)
+            self._add_tables(name, on, row, lambda flags: _window_share(flags, width))
 
     def _add_closures(self, panel: Panel) -> None:
         # The series of a store are closed on the same days.
         closed, row, _ = _distinct_rows(panel.closed)
-        share = RunningSums(closed.astype(np.float64))
-        week = _window_share(share, closed.shape, panel.frequency.periods_per_week)
-        tables = {
-            "next": _next_distance(closed),
-            "last": _last_distance(closed),
-            "length_before": _length_before(closed),
-            "length_after": _length_before(closed[:, ::-1])[:, ::-1],
-            "share_before": week[0],
-            "share_after": week[1],
-        }
-        for name, values in tables.items():
-            self._tables[f"{c.CLOSED}:{name}"] = KnownFeature(np.ascontiguousarray(values, dtype=np.float32), row)
+        width = panel.frequency.periods_per_week
+
+        def tables(flags: BoolArray) -> dict[str, np.ndarray]:
+            return {
+                "next": _next_distance(flags),
+                "last": _last_distance(flags),
+                "length_before": _length_before(flags),
+                "length_after": _length_before(flags[:, ::-1])[:, ::-1],
+                **_window_share(flags, width),
+            }
+
+        self._add_tables(c.CLOSED, closed, row, tables)
+
+    def _add_tables(
+        self, name: str, flags: BoolArray, row: IndexArray, make: Callable[[BoolArray], dict[str, np.ndarray]]
+    ) -> None:
+        """Add what is made of each row of flags, in blocks of rows."""
+        made: dict[str, SmallFloatArray] = {}
+        size = max(1, BLOCK_CELLS // max(1, flags.shape[1]))
+        for first in range(0, len(flags), size):
+            rows = slice(first, first + size)
+            for key, values in make(flags[rows]).items():
+                if key not in made:
+                    made[key] = empty(flags.size, np.float32).reshape(flags.shape)
+                made[key][rows] = values
+            if size < len(flags):
+                release()
+        self._tables |= {f"{name}:{key}": KnownFeature(values, row) for key, values in made.items()}
 
 
 def static_columns(panel: Panel) -> dict[str, FloatArray]:
@@ -155,14 +169,16 @@ def _distinct_rows(values: AnyArray) -> tuple[AnyArray, IndexArray, IndexArray]:
 
     Many series share the rows of a store or of the network, so each distinct row is processed once.
     """
-    seen: dict[bytes, int] = {}
+    seen: dict[bytes, int] = {}  # by a checksum: with a row per series, the rows would be the whole table
     position = np.empty(len(values), dtype=np.int64)
     size = max(1, BLOCK_CELLS // max(1, values.shape[1]))
     for begin in range(0, len(values), size):
         for at, row in enumerate(values[begin : begin + size], start=begin):
-            position[at] = seen.setdefault(row.tobytes(), len(seen))
+            position[at] = seen.setdefault(blake2b(row.tobytes(), digest_size=16).digest(), len(seen))
         if begin + size < len(values):
             release()
+    if len(seen) == len(values):
+        return values, position, np.ones(len(values), dtype=np.int64)
     first = np.full(len(seen), len(values))
     np.minimum.at(first, position, np.arange(len(values)))
     return values[first], position, np.bincount(position, minlength=len(seen))
@@ -180,6 +196,10 @@ def _last_distance(on: BoolArray) -> np.ndarray:
     before = last_known(on)[:, :-1]
     behind = np.where(before >= 0, np.arange(on.shape[1]) - before, RULE.farthest)
     return np.clip(behind, 1, RULE.farthest).astype(np.float32)
+
+
+def _distances(on: BoolArray) -> dict[str, np.ndarray]:
+    return {"next": _next_distance(on), "last": _last_distance(on), "run": _run(on)}
 
 
 def _signed_distance(on: BoolArray, near: int) -> np.ndarray:
@@ -204,10 +224,11 @@ def _length_before(closed: BoolArray) -> np.ndarray:
     return np.clip(np.where(recent, length, 0), 0, RULE.farthest).astype(np.float32)
 
 
-def _window_share(share: RunningSums, shape: tuple[int, ...], width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Share of closed periods among the ``width`` before and after each period."""
-    series, period = (grid.ravel() for grid in np.indices(shape))
+def _window_share(on: BoolArray, width: int) -> dict[str, np.ndarray]:
+    """Share of set flags among the ``width`` periods before and after each period."""
+    share = RunningSums(on.astype(np.float64))
+    series, period = (grid.ravel() for grid in np.indices(on.shape))
     before = share.mean(series, period, width)
-    behind_end = np.minimum(period + 1 + width, shape[1])
+    behind_end = np.minimum(period + 1 + width, on.shape[1])
     after = share.mean(series, behind_end, behind_end - period - 1)
-    return before.reshape(shape), after.reshape(shape)
+    return {"share_before": before.reshape(on.shape), "share_after": after.reshape(on.shape)}

@@ -15,8 +15,9 @@ import numpy as np
 from schemas.panel import FloatArray, IndexArray, Panel, SmallFloatArray
 from tasks.demand.features.known import KnownColumns
 from tasks.demand.features.rows import reordered
-from tasks.demand.features.training_rows import Rows
-from tasks.demand.features.windows import RATIOS, RunningSums
+from tasks.demand.features.training_rows import Rows, series_blocks
+from tasks.demand.features.windows import BLOCK_CELLS, RATIOS, RunningSums
+from tasks.storage.mapped import release
 
 # Periods before the origin whose values are read, and windows before it whose means are.
 LAGS = {"D": (1, 2, 3, 4, 5, 6, 7, 14, 21, 28), "W": (1, 2, 3, 4, 5, 6, 7, 8, 13, 26), "MS": (1, 2, 3, 4, 5, 6, 12)}
@@ -68,6 +69,11 @@ class Standards:
         deviation = np.sqrt(variance.sum(axis=1) / count)
         return cls(mean, np.maximum(deviation, np.maximum(RATIOS.smallest * mean, np.finfo(np.float32).eps)))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Standards]) -> Standards:
+        """Of all series of some parts, in their order."""
+        return cls(np.concatenate([part.mean for part in parts]), np.concatenate([part.deviation for part in parts]))
+
     def scores(self, units: FloatArray, series: IndexArray) -> FloatArray:
         """Deviations from the mean, shape (k,), of units of some series."""
         found: FloatArray = (units - self.mean[series]) / self.deviation[series]
@@ -83,22 +89,43 @@ class Standards:
 class LagFeatures:
     """Columns of rows of a panel.
 
+    Look-up tables of the past are made for a block of series at a time. A row's columns do not depend on the blocks.
+
     Args:
         panel: n series over T periods, and H to forecast.
+        cells: series x periods per block.
     """
 
-    def __init__(self, panel: Panel) -> None:
-        demand = np.where(panel.closed[:, : panel.history], np.nan, panel.demand)
-        self.standards = Standards.of(demand)
+    def __init__(self, panel: Panel, cells: int = BLOCK_CELLS) -> None:
         self._panel = panel
         self._known = KnownColumns(panel)
-        scores = (demand - self.standards.mean[:, None]) / self.standards.deviation[:, None]
-        self._past = _Past(scores, panel.frequency.kind, panel.history > YEAR[panel.frequency.kind])
+        self._with_year = panel.history > YEAR[panel.frequency.kind]
+        self._size = max(1, cells // max(1, panel.history))
+        self.standards = Standards.joined(
+            [Standards.of(self._demand(slice(at, at + self._size))) for at in range(0, max(1, panel.n), self._size)]
+        )
+
+    def blocks(self, rows: Rows) -> list[IndexArray]:
+        """Positions of the rows of each block of series, for tables that are used and dropped one after another."""
+        return series_blocks(rows, self._size)
 
     def table(self, rows: Rows) -> tuple[SmallFloatArray, tuple[str, ...]]:
         """Columns of rows, shape (k, F), NaN = unknown at the row's origin; and their names."""
-        columns = self._past.at(rows) | self._other(rows)
-        return np.column_stack([values.astype(np.float32) for values in columns.values()]), tuple(columns)
+        whole: SmallFloatArray | None = None
+        for block in self.blocks(rows):
+            part = rows.take(block)
+            first = int(part.series[0]) // self._size * self._size if len(part) else 0
+            past = _Past(self._scores(slice(first, first + self._size)), self._panel.frequency.kind, self._with_year)
+            columns = past.at(Rows(part.series - first, part.origin, part.step)) | self._other(part)
+            del past
+            found = np.column_stack([values.astype(np.float32) for values in columns.values()])
+            if len(block) == len(rows):
+                return found, tuple(columns)
+            whole = np.empty((len(rows), len(columns)), dtype=np.float32) if whole is None else whole
+            whole[block] = found
+            release()
+        assert whole is not None
+        return whole, tuple(columns)
 
     def matrix(self, rows: Rows, names: Sequence[str]) -> SmallFloatArray:
         """Columns of rows by their names, shape (k, F).
@@ -115,9 +142,18 @@ class LagFeatures:
             series: shape (m,); indices, at least one.
             copies: how often each series is continued, each time on its own values.
         """
-        return Continuation(
-            self._panel, self._past.ending(series, copies, self._panel.horizon), self._other, series, copies
-        )
+        kind, horizon = self._panel.frequency.kind, self._panel.horizon
+        last = self._scores(series)[:, max(0, self._panel.history - _reach(kind, self._with_year)) :]
+        past = _Past(np.tile(last, (copies, 1)), kind, self._with_year, horizon)
+        return Continuation(self._panel, past, self._other, series, copies)
+
+    def _demand(self, series: slice | IndexArray) -> FloatArray:
+        """Demand of some series on open days; NaN = unknown."""
+        return np.where(self._panel.closed[series, : self._panel.history], np.nan, self._panel.demand[series])
+
+    def _scores(self, series: slice | IndexArray) -> FloatArray:
+        found: FloatArray = self._demand(series) - self.standards.mean[series, None]
+        return found / self.standards.deviation[series, None]
 
     def _other(self, rows: Rows) -> dict[str, FloatArray]:
         """The columns that do not depend on what was sold before the row's origin."""
@@ -179,6 +215,12 @@ class Continuation:
         self._step += 1
 
 
+def _reach(kind: str, with_year: bool) -> int:
+    """Number of periods before its origin that a row can read."""
+    reach = max(*LAGS[kind], *WINDOWS[kind])
+    return max(reach, YEAR[kind] + max(*WINDOWS[kind][:2], SEASON_AROUND[kind] + 1)) if with_year else reach
+
+
 class _Past:
     """Scores of series, looked up for many (series, origin, step) rows at once.
 
@@ -194,14 +236,6 @@ class _Past:
         self._kind, self._with_year = kind, with_year
         self._scores: FloatArray = np.pad(scores, ((0, 0), (0, room)), constant_values=np.nan)
         self._sums = RunningSums(self._scores)
-
-    def ending(self, series: IndexArray, copies: int, room: int) -> _Past:
-        """Several copies of the last periods of some series: the number of periods that later rows can read."""
-        reach = max(*LAGS[self._kind], *WINDOWS[self._kind])
-        if self._with_year:
-            reach = max(reach, YEAR[self._kind] + max(*WINDOWS[self._kind][:2], SEASON_AROUND[self._kind] + 1))
-        last = self._scores[series, max(0, self.known - reach) : self.known]
-        return _Past(np.tile(last, (copies, 1)), self._kind, self._with_year, room)
 
     def append(self, scores: FloatArray) -> None:
         """Add a period, shape (n,)."""

@@ -17,7 +17,7 @@ from schemas.panel import BoolArray, FloatArray, IndexArray, Panel, SmallFloatAr
 from tasks.demand.features.history import Group, History, Windows, series_groups
 from tasks.demand.features.known import POSITION_IN_YEAR, KnownColumns
 from tasks.demand.features.levels import Expectations, expectations
-from tasks.demand.features.training_rows import Rows
+from tasks.demand.features.training_rows import Rows, series_blocks
 from tasks.demand.features.windows import BLOCK_CELLS, divide
 from tasks.storage.mapped import release
 
@@ -115,9 +115,7 @@ class Features:
 
     def blocks(self, rows: Rows) -> list[IndexArray]:
         """Positions of the rows of each block of series, for tables that are used and dropped one after another."""
-        block = rows.series // self._size
-        order = np.argsort(block, kind="stable")
-        return np.split(order, np.flatnonzero(np.diff(block[order])) + 1)
+        return series_blocks(rows, self._size)
 
     def table(self, rows: Rows) -> FeatureTable:
         """Features of rows, in their order."""

@@ -39,6 +39,13 @@ class Rows:
         return Rows(self.series[chosen], self.origin[chosen], self.step[chosen])
 
 
+def series_blocks(rows: Rows, size: int) -> list[IndexArray]:
+    """Positions of the rows of each block of ``size`` consecutive series."""
+    block = rows.series // size
+    order = np.argsort(block, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(block[order])) + 1)
+
+
 def horizon_rows(panel: Panel) -> Rows:
     """Every series and step from the panel's own cutoff, series-major (n x H rows)."""
     return every_step(panel, panel.history)

@@ -17,6 +17,7 @@ from tasks.demand.features.known import KnownColumns
 from tasks.demand.features.rows import reordered
 from tasks.demand.features.windows import RATIOS, RunningSums
 from tasks.forecasting.trees.booster import Boosted, Examples, Learning, boost
+from tasks.storage.mapped import empty, release
 
 # Periods on each side whose mean is the level around a period; short enough to contain the yearly season.
 AROUND = {"D": 10, "W": 4, "MS": 2}
@@ -71,13 +72,13 @@ class CalendarProfile:
         """Multiplicative effect of each period, shape (n, T + H), between RATIOS.smallest and RATIOS.largest."""
         columns = _Columns(panel, known, self.ratios)
         length = panel.history + panel.horizon
-        found = np.ones((panel.n, length), dtype=np.float32)
-        for first, last in _series_blocks(panel.n, length):
-            series = np.repeat(np.arange(first, last), length)
-            target = np.tile(np.arange(length), last - first)
+        found: SmallFloatArray = empty(panel.n * length, np.float32).reshape(panel.n, length)
+        for block in _series_blocks(panel.n, length):
+            series = np.repeat(np.arange(block.start, block.stop), length)
+            target = np.tile(np.arange(length), block.stop - block.start)
             matrix = reordered(*columns.matrix(series, target), self.boosted.names)
             predicted = self.boosted.predict(matrix)
-            found[first:last] = np.clip(predicted, RATIOS.smallest, RATIOS.largest).reshape(-1, length)
+            found[block] = np.clip(predicted, RATIOS.smallest, RATIOS.largest).reshape(-1, length)
         return found
 
     def log_parts(
@@ -93,50 +94,54 @@ class CalendarProfile:
 
 def fit_profile(panel: Panel, known: KnownColumns, seed: int, threads: int) -> CalendarProfile | None:
     """Fit the profile of a panel's history; None without a known period."""
-    ratio = ratios_to_surroundings(panel)
-    series, target = np.nonzero(np.isfinite(ratio))
-    if len(series) == 0:
+    flags = [*known.frequent_flags, *([WEEKDAY] if panel.frequency.kind == "D" else [])]
+    states = {name: _state(panel, name) for name in flags}
+    means: dict[str, list[FloatArray]] = {name: [] for name in flags}
+    usable = 0
+    for block in _series_blocks(panel.n, panel.history):
+        ratio, _ = ratios_to_surroundings(panel, block)
+        usable += int(np.isfinite(ratio).sum())
+        for name, state in states.items():
+            means[name].append(_mean_by_state(ratio, state, block))
+    if not usable:
         return None
-    stride = -(-len(series) // LEARNED_CELLS)
-    chosen = np.flatnonzero((series + target + seed) % stride == 0) if stride > 1 else np.arange(len(series))
-    own = _own_ratios(panel, known, ratio)
-    matrix, names = _Columns(panel, known, own).matrix(series[chosen], target[chosen])
-    label = ratio[series[chosen], target[chosen]]
-    weight = _level_around(panel)[series[chosen], target[chosen]]
+    own = {name: np.concatenate(parts) for name, parts in means.items()}
+    stride = -(-usable // LEARNED_CELLS)
+    cells = [_every(panel, block, stride, seed) for block in _series_blocks(panel.n, panel.history)]
+    series, target, label, weight = (np.concatenate(parts) for parts in zip(*cells, strict=True))
+    matrix, names = _Columns(panel, known, own).matrix(series, target)
     return CalendarProfile(boost(Examples(matrix, label, weight), names, _learning(seed, threads)), own)
 
 
-def ratios_to_surroundings(panel: Panel) -> FloatArray:
-    """Demand over the mean of the open known periods around it, shape (n, T); NaN where either is unknown.
+def ratios_to_surroundings(panel: Panel, block: slice) -> tuple[FloatArray, FloatArray]:
+    """Demand over the mean of the open known periods around it, and this mean; NaN where either is unknown.
 
     Clipped at RATIOS.largest. Example: 12 units on a day amid ten days of 6 on each side (mean of the 21: 6.29)
     give 1.91.
+
+    Args:
+        panel: n series over T periods.
+        block: m consecutive series.
+
+    Returns:
+        Shape (m, T) each.
     """
-    level = _level_around(panel)
-    demand = _open_demand(panel)
-    ratio = np.divide(demand, level, out=np.full(demand.shape, np.nan), where=level > 0)
-    return np.minimum(ratio, RATIOS.largest)
-
-
-def _open_demand(panel: Panel) -> FloatArray:
-    return np.where(panel.closed[:, : panel.history], np.nan, panel.demand)
-
-
-def _level_around(panel: Panel) -> FloatArray:
+    demand = np.where(panel.closed[block, : panel.history], np.nan, panel.demand[block])
     around = AROUND[panel.frequency.kind]
-    found = np.empty(panel.demand.shape)
-    for first, last in _series_blocks(panel.n, panel.history):
-        demand = np.where(panel.closed[first:last, : panel.history], np.nan, panel.demand[first:last])
-        series, period = (grid.ravel() for grid in np.indices(demand.shape))
-        begin, end = np.maximum(period - around, 0), np.minimum(period + around + 1, panel.history)
-        found[first:last] = RunningSums(demand).mean(series, end, end - begin).reshape(demand.shape)
-    return found
+    series, period = (grid.ravel() for grid in np.indices(demand.shape))
+    begin, end = np.maximum(period - around, 0), np.minimum(period + around + 1, panel.history)
+    level = RunningSums(demand).mean(series, end, end - begin).reshape(demand.shape)
+    ratio = np.divide(demand, level, out=np.full(demand.shape, np.nan), where=level > 0)
+    return np.minimum(ratio, RATIOS.largest), level
 
 
-def _own_ratios(panel: Panel, known: KnownColumns, ratio: FloatArray) -> dict[str, FloatArray]:
-    """Shrunk mean ratio of every series, by state of each frequent flag and of the position in the week."""
-    names = [*known.frequent_flags, *([WEEKDAY] if panel.frequency.kind == "D" else [])]
-    return {name: _mean_by_state(ratio, _state(panel, name)) for name in names}
+def _every(panel: Panel, block: slice, stride: int, seed: int) -> tuple[IndexArray, IndexArray, FloatArray, FloatArray]:
+    """One of ``stride`` cells with a known ratio: series, period, ratio and level around it, shape (k,) each."""
+    ratio, level = ratios_to_surroundings(panel, block)
+    at, target = np.nonzero(np.isfinite(ratio))
+    chosen = (block.start + at + target + seed) % stride == 0
+    at, target = at[chosen], target[chosen]
+    return block.start + at, target, ratio[at, target], level[at, target]
 
 
 def _state(panel: Panel, name: str) -> KnownFeature:
@@ -147,9 +152,10 @@ def _state(panel: Panel, name: str) -> KnownFeature:
     return KnownFeature(weekday, np.zeros(panel.n, dtype=np.int64))
 
 
-def _mean_by_state(ratio: FloatArray, state: KnownFeature) -> FloatArray:
+def _mean_by_state(ratio: FloatArray, state: KnownFeature, block: slice) -> FloatArray:
+    """Shrunk mean ratio of each series of a block by state, shape (m, states)."""
     usable = np.isfinite(ratio)
-    states = state.values[:, : ratio.shape[1]].astype(np.int64)[state.row_of_series]
+    states = state.values[state.row_of_series[block], : ratio.shape[1]].astype(np.int64)
     size = int(state.values.max()) + 1
     flat = (np.arange(len(ratio))[:, None] * size + states)[usable]
     total = np.bincount(flat, ratio[usable], minlength=len(ratio) * size)
@@ -170,9 +176,12 @@ class _Columns:
         return np.column_stack([values.astype(np.float32) for values in columns.values()]), tuple(columns)
 
 
-def _series_blocks(n: int, length: int) -> Iterator[tuple[int, int]]:
+def _series_blocks(n: int, length: int) -> Iterator[slice]:
     size = max(1, PREDICTED_CELLS // max(1, length))
-    return ((first, min(n, first + size)) for first in range(0, n, size))
+    for first in range(0, n, size):
+        yield slice(first, min(n, first + size))
+        if size < n:
+            release()
 
 
 def _learning(seed: int, threads: int) -> Learning:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import FloatArray, IndexArray, Panel
-from tasks.demand.features.known import POSITION_IN_YEAR, KnownColumns
+from tasks.demand.features.known import POSITION_IN_YEAR
 from tasks.demand.features.rows import KNOWN, FeatureTable
 from tasks.demand.features.training_rows import Rows, horizon_rows
 from tasks.forecasting.trees.expectation import BaselineExpectation
@@ -79,12 +79,17 @@ def horizon_parts(learned: Learned | None, baseline: BaselineExpectation) -> pd.
     """
     if learned is None:
         return pd.DataFrame({c.STORE_ID: [], c.CATEGORY: [], c.DATE: [], c.PART: [], c.UNITS: []})
-    panel = baseline.panel
-    rows = horizon_rows(panel)
+    rows = horizon_rows(baseline.panel)
+    blocks = baseline.blocks(rows)
+    return pd.concat([_block_parts(learned, baseline, rows.take(block)) for block in blocks], ignore_index=True)
+
+
+def _block_parts(learned: Learned, baseline: BaselineExpectation, rows: Rows) -> pd.DataFrame:
+    """The parts of the medians of some rows."""
     table = baseline.table(rows)
     units = np.zeros((len(rows), len(PARTS)))
     units[:, PARTS.index(LEVEL)] = table.expected.level
-    shares = _effect_shares(learned, panel, rows)
+    shares = _effect_shares(learned, baseline, rows)
     for sub_model, weight in _weighted(learned):
         expected = sub_model.baseline(baseline, table, rows)
         long = sub_model.long_weight
@@ -92,7 +97,7 @@ def horizon_parts(learned: Learned | None, baseline: BaselineExpectation) -> pd.
         units[:, PARTS.index(SEASON)] += weight * (curve - table.expected.level)
         units += (weight * (expected - curve))[:, None] * shares
         units += (weight * expected)[:, None] * _corrections(sub_model, table)
-    return _long(panel, rows, units)
+    return _long(baseline.panel, rows, units)
 
 
 def _weighted(learned: Learned) -> list[tuple[SubModel, float]]:
@@ -103,13 +108,13 @@ def _weighted(learned: Learned) -> list[tuple[SubModel, float]]:
     return [(learned.sub_models.level, 1.0 - weight), (learned.sub_models.season, weight)]
 
 
-def _effect_shares(learned: Learned, panel: Panel, rows: Rows) -> FloatArray:
+def _effect_shares(learned: Learned, baseline: BaselineExpectation, rows: Rows) -> FloatArray:
     """Share of each part in the known effect, shape (k, parts); each row adds up to 1."""
     only_calendar = np.zeros((len(rows), len(PARTS)))
     only_calendar[:, PARTS.index(CALENDAR)] = 1.0
     if learned.profile is None:
         return only_calendar
-    logs, names = learned.profile.log_parts(panel, KnownColumns(panel), rows.series, rows.target)
+    logs, names = learned.profile.log_parts(baseline.panel, baseline.known, rows.series, rows.target)
     parts = _summed(logs, names, CALENDAR)
     total = parts.sum(axis=1, keepdims=True)
     return np.where(np.abs(total) > NOTHING, parts / np.where(np.abs(total) > NOTHING, total, 1.0), only_calendar)

@@ -21,14 +21,14 @@ from schemas.panel import FloatArray, Forecast, IndexArray, Panel
 from schemas.settings import XgboostSettings
 from tasks.demand.features.history import Windows
 from tasks.demand.features.known import KnownColumns
-from tasks.demand.features.training_rows import Rows, horizon_rows, window_rows
+from tasks.demand.features.training_rows import Rows, horizon_rows, target_values, window_rows
 from tasks.forecasting.baselines import SeasonalNaive
 from tasks.forecasting.quantiles import at_levels, tidy
 from tasks.forecasting.trees.booster import FEWEST_ROWS, NOT_TRAINED
 from tasks.forecasting.trees.calendar_effects import CalendarProfile, fit_profile
 from tasks.forecasting.trees.expectation import BaselineExpectation
 from tasks.forecasting.trees.residual_quantiles import ResidualQuantiles, fit_residual_quantiles
-from tasks.forecasting.trees.sub_models import Points, Sample, SubModels, fit_sub_models
+from tasks.forecasting.trees.sub_models import Points, SubModels, fit_sub_models
 
 # Held-out windows follow each other until they span this many periods, or two horizons.
 HELD_OUT_PERIODS = {"D": 56, "W": 13, "MS": 6}
@@ -97,8 +97,9 @@ class XgboostForecaster:
 
     def fit(self, panel: Panel, seed: int) -> FittedXgboost:
         """Learn from all series of a panel's history."""
-        profile = fit_profile(panel, KnownColumns(panel), seed, self._threads)
-        baseline = BaselineExpectation(panel, profile)
+        known = KnownColumns(panel)
+        profile = fit_profile(panel, known, seed, self._threads)
+        baseline = BaselineExpectation(panel, profile, known)
         fitted = fit_sub_models(baseline, self._settings, self._settings.max_rows, seed, self._threads)
         if fitted is None:
             return FittedXgboost(self._levels, None)
@@ -131,8 +132,12 @@ class XgboostForecaster:
         if fitted is None or len(rows) < FEWEST_ROWS:
             return None
         sub_models, _ = fitted
-        test = Sample.of(baseline, rows)
-        return sub_models.points(baseline, test.table, rows), test.units, sub_models.season is not None
+        found = np.empty((4, len(rows)))
+        for block in baseline.blocks(rows):
+            part = rows.take(block)
+            own = sub_models.points(baseline, baseline.table(part), part)
+            found[:, block] = own.level, own.season, own.level_baseline, own.season_baseline
+        return Points(*found), target_values(baseline.panel, rows), sub_models.season is not None
 
 
 @dataclass(frozen=True)

@@ -18,16 +18,17 @@ class BaselineExpectation:
     Args:
         panel: n series over T periods, and H to forecast.
         profile: fitted on no later history than the panel's; None = no effects.
+        known: look-up tables of the panel's known columns, if already made.
     """
 
-    def __init__(self, panel: Panel, profile: CalendarProfile | None) -> None:
-        known = KnownColumns(panel)
+    def __init__(self, panel: Panel, profile: CalendarProfile | None, known: KnownColumns | None = None) -> None:
         shape = (panel.n, panel.history + panel.horizon)
         self.panel = panel
+        self.known = known or KnownColumns(panel)
         self._effects: SmallFloatArray = (
-            np.ones(shape, dtype=np.float32) if profile is None else profile.effects(panel, known)
+            np.ones(shape, dtype=np.float32) if profile is None else profile.effects(panel, self.known)
         )
-        self._features = Features(panel, self._effects, known)
+        self._features = Features(panel, self._effects, self.known)
 
     def table(self, rows: Rows) -> FeatureTable:
         """Features of rows."""
@@ -39,8 +40,8 @@ class BaselineExpectation:
 
     def mostly_seasonal(self, rows: Rows) -> bool:
         """Whether an earlier year of the series is known for most of the rows."""
-        seasonal = self.table(rows).expected.seasonal
-        return 2 * int(seasonal.sum()) > len(seasonal)
+        seasonal = sum(int(self.table(rows.take(block)).expected.seasonal.sum()) for block in self.blocks(rows))
+        return 2 * seasonal > len(rows)
 
     def of_level(self, table: FeatureTable, rows: Rows) -> FloatArray:
         """Expectation from level and calendar, shape (k,), units above 0."""

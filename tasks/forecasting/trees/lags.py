@@ -20,7 +20,7 @@ from schemas.panel import FloatArray, Forecast, Panel
 from schemas.settings import TREE_RANGES, XgboostLagsSettings
 from tasks.demand.features.lags import LagFeatures
 from tasks.demand.features.training_rows import horizon_rows, sample_rows, target_values
-from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive, open_demand
+from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive, open_demand_in_blocks
 from tasks.forecasting.quantiles import at_levels, mean_of_quantiles, tidy
 from tasks.forecasting.trees.booster import FEWEST_ROWS, NOT_TRAINED, Boosted, Examples, Learning, boost
 
@@ -94,7 +94,7 @@ def learn(
 
 
 def served(panel: Panel, dispersion: FloatArray, levels: Sequence[float], quantiles: Sequence[float]) -> Forecast:
-    """Forecast of a model on lags; seasonal naive for the series of which nothing is known.
+    """Forecast of a model on lags; 0 for the series of which nothing is known.
 
     Args:
         panel: n series and H periods to forecast.
@@ -105,9 +105,8 @@ def served(panel: Panel, dispersion: FloatArray, levels: Sequence[float], quanti
     closed = panel.closed[:, panel.history : panel.history + panel.horizon]
     rising = np.sort(np.maximum(dispersion, 0.0), axis=2)
     mean, asked = tidy(mean_of_quantiles(rising, levels), at_levels(rising, levels, quantiles), closed)
-    unknown = np.flatnonzero(~np.isfinite(open_demand(panel)).any(axis=1))
-    naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
-    mean[unknown], asked[unknown] = naive.mean[unknown], naive.quantiles[unknown]
+    unknown = np.flatnonzero(~np.concatenate([np.isfinite(own).any(axis=1) for own in open_demand_in_blocks(panel)]))
+    mean[unknown], asked[unknown] = 0.0, 0.0
     return Forecast(mean, asked, failed=dict.fromkeys(unknown.tolist(), NO_HISTORY))
 
 
@@ -125,12 +124,15 @@ class FittedXgboostLags:
     learned: Boosted | None
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
-        """Forecast the horizon of a panel of the same series; seasonal naive if nothing was learned or is known."""
+        """Forecast the horizon of a panel of the same series; seasonal naive if nothing was learned."""
         if self.learned is None:
             return unlearnt(panel, quantiles)
         rows, features = horizon_rows(panel), LagFeatures(panel)
-        matrix = features.matrix(rows, self.learned.names)
-        dispersion = features.standards.units(as_columns(self.learned.predict(matrix)), rows.series)
+        dispersion = np.empty((len(rows), len(self.levels)))
+        for block in features.blocks(rows):
+            part = rows.take(block)
+            scores = as_columns(self.learned.predict(features.matrix(part, self.learned.names)))
+            dispersion[block] = features.standards.units(scores, part.series)
         return served(panel, dispersion.reshape(panel.n, panel.horizon, -1), self.levels, quantiles)
 
 

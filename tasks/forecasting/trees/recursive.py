@@ -71,7 +71,7 @@ class FittedXgboostRecursive:
     learned: Boosted | None
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
-        """Forecast the horizon of a panel of the same series; seasonal naive if nothing was learned or is known."""
+        """Forecast the horizon of a panel of the same series; seasonal naive if nothing was learned."""
         if self.learned is None:
             return unlearnt(panel, quantiles)
         features = LagFeatures(panel)

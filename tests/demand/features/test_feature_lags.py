@@ -7,7 +7,7 @@ import pytest
 
 from schemas.panel import Panel
 from tasks.demand.features.lags import LagFeatures, Standards
-from tasks.demand.features.training_rows import Rows, horizon_rows
+from tasks.demand.features.training_rows import Rows, horizon_rows, sample_rows
 from tests.forecasting.panels import awkward_panel, panel_of
 
 
@@ -81,6 +81,18 @@ def test_closed_and_unknown_periods_are_unknown():
     found = columns_of(panel_of(demand, closed=closed), row(0, 20, 1))
     assert np.isnan([found["lag_2"][0], found["lag_3"][0]]).all()
     assert np.isfinite([found["lag_1"][0], found["lag_4"][0]]).all()
+
+
+@pytest.mark.parametrize("frequency", ["D", "MS"])
+def test_columns_do_not_depend_on_the_blocks_of_series(frequency):
+    panel = awkward_panel(frequency)
+    rows = sample_rows(panel, panel.history, 1, 400, seed=1)
+    rows = rows.take(np.random.default_rng(2).permutation(len(rows)))
+    whole, found = LagFeatures(panel), LagFeatures(panel, cells=2 * panel.history)
+    (matrix, names), (in_blocks, same) = whole.table(rows), found.table(rows)
+    assert len(found.blocks(rows)) > len(whole.blocks(rows)) == 1
+    assert (names, matrix.tobytes()) == (same, in_blocks.tobytes())
+    assert whole.standards.deviation.tobytes() == found.standards.deviation.tobytes()
 
 
 def test_standards_of_a_constant_an_empty_and_a_zero_series():

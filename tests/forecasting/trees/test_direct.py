@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from schemas.frequency import Frequency
@@ -11,7 +12,8 @@ from schemas.panel import Forecast, KnownFeature, Panel
 from schemas.protocols import FittedForecaster, Forecaster
 from schemas.settings import XgboostSettings
 from tasks.demand.features.known import KnownColumns
-from tasks.demand.features.training_rows import Rows
+from tasks.demand.features.rows import Features
+from tasks.demand.features.training_rows import Rows, series_blocks
 from tasks.forecasting.baselines import SeasonalNaive
 from tasks.forecasting.trees.booster import FEATURE, GAIN, Examples, boost, weighted_quantiles
 from tasks.forecasting.trees.calendar_effects import fit_profile, ratios_to_surroundings
@@ -84,11 +86,17 @@ def test_the_future_of_demand_and_covariates_changes_nothing():
     assert np.array_equal(told.mean, untold.mean)
 
 
-def test_neither_repetition_nor_threads_change_the_forecast():
-    once, again, threaded = (forecast(promoted_panel(), threads=threads) for threads in (1, 1, 2))
-    assert np.array_equal(once.quantiles, again.quantiles)
-    assert np.array_equal(once.quantiles, threaded.quantiles)
-    assert np.array_equal(once.mean, threaded.mean)
+def test_neither_threads_nor_blocks_of_series_change_the_forecast(monkeypatch):
+    panel = promoted_panel()
+    once, threaded, parts = fitted().predict(panel, LEVELS), forecast(panel, threads=2), fitted().parts(panel)
+    monkeypatch.setattr("tasks.demand.features.known.BLOCK_CELLS", 1)
+    monkeypatch.setattr("tasks.forecasting.trees.calendar_effects.PREDICTED_CELLS", 1)
+    monkeypatch.setattr(Features, "blocks", lambda self, rows: series_blocks(rows, 1))
+    blocks = XgboostForecaster(SMALL, LEVELS).fit(panel, 3)
+    for other in (threaded, blocks.predict(panel, LEVELS)):
+        assert np.array_equal(once.quantiles, other.quantiles)
+        assert np.array_equal(once.mean, other.mean)
+    pd.testing.assert_frame_equal(parts, blocks.parts(panel), check_exact=True)
 
 
 def test_it_beats_seasonal_naive_where_promotions_matter():
@@ -175,8 +183,9 @@ def test_origins_start_where_a_year_can_be_read():
 def test_a_ratio_compares_with_the_periods_around():
     demand = np.full((1, 21), 6.0)
     demand[0, 10] = 12.0
-    assert ratios_to_surroundings(panel_of(demand))[0, 10] == pytest.approx(12 / (132 / 21))
-    assert ratios_to_surroundings(panel_of(np.where(demand == 12.0, 1000.0, 0.0)))[0, 10] == 20.0
+    ratio, level = ratios_to_surroundings(panel_of(demand), slice(0, 1))
+    assert (ratio[0, 10], level[0, 10]) == pytest.approx((12 / (132 / 21), 132 / 21))
+    assert ratios_to_surroundings(panel_of(np.where(demand == 12.0, 1000.0, 0.0)), slice(0, 1))[0][0, 10] == 20.0
 
 
 def test_the_profile_learns_what_a_promotion_does():

@@ -8,6 +8,8 @@ import pytest
 
 from schemas.panel import Forecast, KnownFeature, Panel
 from schemas.settings import XgboostRecursiveSettings
+from tasks.demand.features.lags import LagFeatures
+from tasks.demand.features.training_rows import series_blocks
 from tasks.forecasting.trees.booster import NOT_TRAINED
 from tasks.forecasting.trees.lags import XgboostLagsForecaster
 from tasks.forecasting.trees.recursive import XgboostRecursiveForecaster
@@ -66,13 +68,14 @@ def test_a_promotion_raises_its_own_step(maker):
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_the_future_of_demand_changes_nothing_and_threads_neither(maker):
+def test_neither_the_future_of_demand_nor_threads_nor_blocks_of_series_change_the_forecast(maker, monkeypatch):
     panel = awkward_panel("D")
     cutoff = panel.history - panel.horizon
-    seen = changed_after(panel, cutoff).until(cutoff), panel.until(cutoff)
-    told, untold = (
-        maker(SMALL, LEVELS, threads).fit(known, 3).predict(known, LEVELS) for threads, known in enumerate(seen, 1)
-    )
+    known, changed = panel.until(cutoff), changed_after(panel, cutoff).until(cutoff)
+    untold = maker(SMALL, LEVELS, 1).fit(known, 3).predict(known, LEVELS)
+    monkeypatch.setattr(LagFeatures, "blocks", lambda self, rows: series_blocks(rows, 1))
+    monkeypatch.setattr("tasks.forecasting.trees.recursive.ROWS_AT_ONCE", 2 * len(LEVELS))
+    told = maker(SMALL, LEVELS, 2).fit(changed, 3).predict(changed, LEVELS)
     assert np.array_equal(told.quantiles, untold.quantiles)
     assert np.array_equal(told.mean, untold.mean)
 
