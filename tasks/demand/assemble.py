@@ -21,7 +21,7 @@ from tasks.demand.panel import JudgedSales, PanelBuild, judge_sales, panel_parts
 from tasks.demand.panel_frames import panel_tables
 from tasks.demand.panel_parts import PanelParts
 from tasks.demand.profile import profile
-from tasks.demand.sku_facts import planned_sku_prices, sku_facts
+from tasks.demand.sku_facts import fact_parts, planned_sku_prices
 from tasks.demand.stored import series_in_scope
 from tasks.storage.lake import PART_ROWS, Lake
 
@@ -71,11 +71,20 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watc
     prepared = prepare(tables, use, inputs.as_of, sale_lines(lake, inputs.tables[SALES.name]))
     judged = judge_sales(prepared)
     new = new_pairs(prepared)
-    facts = _without(sku_facts(prepared, new.pairs, judged.stock_outs), judged.ended)
-    added = _in_scope(new_series(prepared, facts, new), inputs.stores, inputs.categories)
-    stock_counted = bool(facts[c.ON_HAND].notna().any())
-    stored_facts = lake.write_table("features/sku_facts", _in_scope(facts, inputs.stores, inputs.categories))
-    del facts  # before the panel is made
+    facts_of_new: list[pd.DataFrame] = []
+    stock_counted = False
+
+    def facts() -> Iterator[pd.DataFrame]:
+        nonlocal stock_counted
+        for every in fact_parts(prepared, new.pairs, judged.stock_outs):
+            part = _without(every, judged.ended)
+            facts_of_new.append(part.merge(new.pairs[[c.STORE_ID, c.SKU]], on=[c.STORE_ID, c.SKU]))
+            stock_counted |= bool(part[c.ON_HAND].notna().any())
+            yield _in_scope(part, inputs.stores, inputs.categories)
+
+    stored_facts = lake.write_parts("features/sku_facts", of_size(facts(), PART_ROWS))
+    added = new_series(prepared, pd.concat(facts_of_new, ignore_index=True))
+    added = _in_scope(added, inputs.stores, inputs.categories)
     prices = planned_sku_prices(prepared)
     panel = panel_parts(prepared, judged)
     scope = bool(inputs.stores or inputs.categories)

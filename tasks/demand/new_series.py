@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,7 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.panel import static_features
+from tasks.demand.rows_by_store import RowsByStore, store_ranges
 from tasks.demand.sold_units import last_stock, sold_units
 
 
@@ -62,14 +64,10 @@ def new_pairs(prepared: Prepared, rule: NewRule | None = None) -> NewPairs:
     SKU, else like the median of the store's SKUs of the category, else of all the store's SKUs.
     """
     rule = rule or NewRule()
-    sold = sold_units(prepared)
-    products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
-    sold = sold.assign(**{c.CATEGORY: products[c.CATEGORY].reindex(sold[c.SKU]).to_numpy()})
-    run = sold[c.STORE_ID].isin(_run_stores(prepared))
-    recent = sold[run & (sold[c.RECENT_UNITS] > 0)]
+    sold = RowsByStore.of(sold_units(prepared))
     stores, left_out = _new_stores(prepared, rule)
-    parts = [_of_store(store, recent, sold, prepared, rule) for store in stores]
-    articles, from_articles = _articles(prepared, products, recent)
+    parts = [_of_store(store, sold, prepared, rule) for store in stores]
+    articles, from_articles = _articles(prepared, sold)
     columns = [c.STORE_ID, c.SKU, c.EXPECTED_UNITS]
     empty = pd.DataFrame({c.STORE_ID: [], c.SKU: [], c.EXPECTED_UNITS: []}).astype({c.EXPECTED_UNITS: np.float64})
     some = [part for part in (*parts, from_articles) if len(part)]
@@ -79,13 +77,12 @@ def new_pairs(prepared: Prepared, rule: NewRule | None = None) -> NewPairs:
     return NewPairs(pairs, [s for s in stores if s in set(pairs[c.STORE_ID])], articles, left_out)
 
 
-def new_series(prepared: Prepared, facts: pd.DataFrame, found: NewPairs) -> pd.DataFrame:
+def new_series(prepared: Prepared, facts: pd.DataFrame) -> pd.DataFrame:
     """Series without a sales row that the new pairs need.
 
     Args:
         prepared: cleaned tables.
-        facts: SKU facts with the new pairs.
-        found: the new pairs.
+        facts: SKU facts of the new pairs.
 
     Returns:
         store_id, category, like (category of the SKU that the new one is like; missing if unknown), the static features
@@ -93,10 +90,9 @@ def new_series(prepared: Prepared, facts: pd.DataFrame, found: NewPairs) -> pd.D
     """
     cells = prepared.cells
     products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
-    rows = facts.merge(found.pairs[[c.STORE_ID, c.SKU]], on=[c.STORE_ID, c.SKU])
-    like = _text(products, c.LIKE).reindex(rows[c.SKU]).fillna("").to_numpy()
+    like = _text(products, c.LIKE).reindex(facts[c.SKU]).fillna("").to_numpy()
     category = products[c.CATEGORY].reindex(like).to_numpy()
-    rows = rows[[c.STORE_ID, c.CATEGORY]].assign(**{c.LIKE: category})
+    rows = facts[[c.STORE_ID, c.CATEGORY]].assign(**{c.LIKE: category})
     rows = rows.sort_values([c.STORE_ID, c.CATEGORY, c.LIKE]).drop_duplicates([c.STORE_ID, c.CATEGORY])
     known = pd.MultiIndex.from_arrays([cells.stores[cells.series_store], cells.series_category])
     asked = pd.MultiIndex.from_frame(rows[[c.STORE_ID, c.CATEGORY]])
@@ -166,34 +162,46 @@ def _run_stores(prepared: Prepared) -> set[str]:
     return set(stores[c.STORE_ID].astype(str))
 
 
-def _of_store(store: str, recent: pd.DataFrame, sold: pd.DataFrame, prepared: Prepared, rule: NewRule) -> pd.DataFrame:
+def _of_store(store: str, sold: RowsByStore, prepared: Prepared, rule: NewRule) -> pd.DataFrame:
     """SKUs of a new store, with the mean recent units of the comparable stores."""
-    alike = sorted(recent[c.STORE_ID].unique())
+    units = sold.frame
+    run = _run_stores(prepared)
+    alike = sorted(run & set(units.loc[units[c.RECENT_UNITS] > 0, c.STORE_ID].unique()))
     stores = prepared.tables["stores"]
     if c.STORE_TYPE in stores.columns:
         types = pd.Series(stores[c.STORE_TYPE].astype(str).to_numpy(), index=stores[c.STORE_ID].astype(str))
         same = [other for other in alike if types.get(other) == types[store]] if pd.notna(types[store]) else []
         alike = same if len(same) >= rule.fewest_alike else alike
-    rows = sold[sold[c.STORE_ID].isin(alike)].groupby(c.SKU, sort=True)[c.RECENT_UNITS].agg(["sum", "size"])
+    own = units.loc[units[c.STORE_ID].isin(alike), [c.SKU, c.RECENT_UNITS]]
+    rows = own.groupby(c.SKU, sort=True, observed=True)[c.RECENT_UNITS].agg(["sum", "size"])
     kept = rows[(rows["sum"] > 0) & (rows["size"] >= rule.carried_by * len(alike))]
-    units = kept["sum"].to_numpy(dtype=np.float64) / max(len(alike), 1)
-    return pd.DataFrame({c.STORE_ID: store, c.SKU: kept.index.to_numpy(dtype=object), c.EXPECTED_UNITS: units})
+    mean = kept["sum"].to_numpy(dtype=np.float64) / max(len(alike), 1)
+    return pd.DataFrame({c.STORE_ID: store, c.SKU: kept.index.to_numpy(dtype=object), c.EXPECTED_UNITS: mean})
 
 
-def _articles(prepared: Prepared, products: pd.DataFrame, recent: pd.DataFrame) -> tuple[list[str], pd.DataFrame]:
-    """New SKUs and their pairs."""
+def _articles(prepared: Prepared, sold: RowsByStore) -> tuple[list[str], pd.DataFrame]:
+    """New SKUs and their pairs, in the order of the products; the pairs of a SKU by store."""
+    products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
     like = _text(products, c.LIKE)
     unsold = products.index[~products.index.isin(prepared.cells.skus) & ~products.index.isin(list(prepared.replaced))]
+    columns = [c.STORE_ID, c.SKU, c.EXPECTED_UNITS]
+    if unsold.empty:
+        return [], pd.DataFrame([], columns=columns)
     sent = _in_dc(prepared) | set(like.index[like.isin(prepared.cells.skus)])
     stock = last_stock(prepared.tables.get("stock"), prepared.as_of)
-    held = _stores_by(stock[stock[c.ON_HAND] > 0], c.SKU) if stock is not None else {}
-    by_sku, by_category = _stores_by(recent, c.SKU), _stores_by(recent, c.CATEGORY)
-    alike = recent[recent[c.SKU].isin(set(like[unsold]))]
-    units = alike.set_index([c.STORE_ID, c.SKU])[c.RECENT_UNITS].to_dict()
-    median = recent.groupby([c.STORE_ID, c.CATEGORY], sort=True)[c.RECENT_UNITS].median().to_dict()
-    of_store = recent.groupby(c.STORE_ID, sort=True)[c.RECENT_UNITS].median().to_dict()
-    active, category_of, like_of = set(recent[c.STORE_ID]), products[c.CATEGORY].to_dict(), like.to_dict()
-    rows, articles = [], []
+    held = _stores_by_sku(stock[(stock[c.ON_HAND] > 0) & stock[c.SKU].isin(unsold)]) if stock is not None else {}
+    of_store: dict[str, float] = {}
+    median: dict[tuple[str, str], float] = {}
+    units: dict[tuple[str, str], float] = {}
+    for rows in _recent(prepared, products, sold):
+        of_store |= rows.groupby(c.STORE_ID, sort=True)[c.RECENT_UNITS].median().to_dict()
+        alike = rows[rows[c.CATEGORY].isin(products.loc[unsold, c.CATEGORY])]
+        median |= alike.groupby([c.STORE_ID, c.CATEGORY], sort=True)[c.RECENT_UNITS].median().to_dict()
+        alike = rows[rows[c.SKU].isin(like[unsold])]
+        units |= alike.set_index([c.STORE_ID, c.SKU])[c.RECENT_UNITS].to_dict()
+    by_sku, by_category, active = _stores_of(units), _stores_of(median), set(of_store)
+    category_of, like_of = products[c.CATEGORY].to_dict(), like.to_dict()
+    pairs, articles = [], []
     for sku in unsold:
         category, other = category_of[sku], like_of[sku]
         stores = held.get(sku, set())
@@ -202,14 +210,29 @@ def _articles(prepared: Prepared, products: pd.DataFrame, recent: pd.DataFrame) 
         articles += [sku] if stores else []
         for store in sorted(stores):
             usual = median.get((store, category), of_store.get(store, 0.0))
-            rows.append((store, sku, float(units.get((store, other), usual))))
-    return articles, pd.DataFrame(rows, columns=[c.STORE_ID, c.SKU, c.EXPECTED_UNITS])
+            pairs.append((store, sku, float(units.get((store, other), usual))))
+    return articles, pd.DataFrame(pairs, columns=columns)
 
 
-def _stores_by(rows: pd.DataFrame, column: str) -> dict[str, set[str]]:
-    """The stores of each value of a column."""
-    pairs = rows[[column, c.STORE_ID]].astype(str).drop_duplicates()
-    return {str(value): set(own) for value, own in pairs.groupby(column)[c.STORE_ID]}
+def _recent(prepared: Prepared, products: pd.DataFrame, sold: RowsByStore) -> Iterator[pd.DataFrame]:
+    """Pairs of stores of the run that sold lately, with their category, some stores at a time."""
+    run = _run_stores(prepared)
+    for first, last in store_ranges([sold]):
+        rows = sold.between(first, last)
+        rows = rows[rows[c.STORE_ID].isin(run) & (rows[c.RECENT_UNITS] > 0)]
+        yield rows.assign(**{c.CATEGORY: products[c.CATEGORY].reindex(rows[c.SKU]).to_numpy()})
+
+
+def _stores_by_sku(rows: pd.DataFrame) -> dict[str, set[str]]:
+    return _stores_of(zip(rows[c.STORE_ID].astype(str), rows[c.SKU].astype(str), strict=True))
+
+
+def _stores_of(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    """The stores of each SKU or category, from pairs with a store."""
+    found: dict[str, set[str]] = {}
+    for store, name in pairs:
+        found.setdefault(name, set()).add(store)
+    return found
 
 
 def _in_dc(prepared: Prepared) -> set[str]:

@@ -13,6 +13,7 @@ from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.sales import CellPart
 from tasks.demand.cleaning.stock_outs import StockOuts
 from tasks.demand.features.promotions import list_prices, planned_prices
+from tasks.demand.rows_by_store import RowsByStore, store_ranges
 from tasks.demand.sold_units import last_stock, sold_units
 
 _UNITS = (c.RECENT_UNITS, c.TOTAL_UNITS, c.EXPECTED_UNITS)
@@ -22,7 +23,14 @@ _PRODUCT_NUMBERS = (c.PACK_SIZE, c.MIN_PRESENTATION)
 
 
 def sku_facts(prepared: Prepared, new: pd.DataFrame | None = None, stock_outs: StockOuts | None = None) -> pd.DataFrame:
-    """One row per (store, SKU) with a sales row before ``as_of`` or a stock row on or before it.
+    """All rows of :func:`fact_parts`."""
+    return pd.concat(list(fact_parts(prepared, new, stock_outs)), ignore_index=True)
+
+
+def fact_parts(
+    prepared: Prepared, new: pd.DataFrame | None = None, stock_outs: StockOuts | None = None
+) -> Iterator[pd.DataFrame]:
+    """One row per (store, SKU) with a sales row before ``as_of`` or a stock row on or before it, some stores at a time.
 
     Args:
         prepared: cleaned tables of one ``as_of``.
@@ -30,7 +38,7 @@ def sku_facts(prepared: Prepared, new: pd.DataFrame | None = None, stock_outs: S
         stock_outs: periods in which SKUs were not in stock. The units that they would have sold count as sold: the
             share of a SKU in its category does not fall because it was not there.
 
-    Returns:
+    Yields:
         Sorted by store_id and sku: category; recent_units (sold in the last 8 weeks, or 2 months, up to
         the last period with sales; outliers left out) and total_units; unit_price (the SKU's last
         known net amount per unit in any store, else its list price, else 1); on_hand and the in_transit
@@ -40,24 +48,27 @@ def sku_facts(prepared: Prepared, new: pd.DataFrame | None = None, stock_outs: S
         replaces it and inherits its sales; empty = none).
     """
     products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
-    sold, counted = sold_units(prepared, stock_outs), last_stock(prepared.tables.get("stock"), prepared.as_of)
-    pairs = [c.STORE_ID, c.SKU]
-    # With millions of pairs each copy counts: the frame is changed in place.
-    rows = sold.assign(**{c.ON_HAND: np.nan}) if counted is None else sold.merge(counted, on=pairs, how="outer")
-    del sold, counted
-    superseded = _superseded_pairs(prepared)
-    if len(superseded):
-        rows = rows.merge(superseded, on=pairs, how="outer")
-    if new is not None and len(new):
-        rows = rows.merge(new, on=pairs, how="outer")
-    else:
-        rows[c.EXPECTED_UNITS] = 0.0
-    rows = rows.sort_values(pairs, ignore_index=True)
+    prices = sku_prices(prepared)
+    counted = last_stock(prepared.tables.get("stock"), prepared.as_of)
+    further = [counted, _superseded_pairs(prepared), new]
+    sources = [RowsByStore.of(rows) for rows in further if rows is not None and (rows is counted or len(rows))]
+    sources.insert(0, RowsByStore.of(sold_units(prepared, stock_outs)))
+    for first, last in store_ranges(sources):
+        rows, *others = (source.between(first, last) for source in sources)
+        for other in others:
+            rows = rows.merge(other, on=[c.STORE_ID, c.SKU], how="outer")
+        for name in (c.ON_HAND, c.EXPECTED_UNITS):
+            rows = rows if name in rows.columns else rows.assign(**{name: np.nan})
+        yield _facts(rows.sort_values([c.STORE_ID, c.SKU], ignore_index=True), prepared, products, prices)
+
+
+def _facts(rows: pd.DataFrame, prepared: Prepared, products: pd.DataFrame, prices: pd.Series) -> pd.DataFrame:
+    """Pairs with what is known of their SKUs."""
     for name in _UNITS:
         rows[name] = rows[name].where(rows[name].notna(), 0.0)
     rows[c.CATEGORY] = products[c.CATEGORY].reindex(rows[c.SKU]).to_numpy()
     rows[c.SUPERSEDED_BY] = rows[c.SKU].map(dict(prepared.replaced)).fillna("").astype(object)
-    rows[c.UNIT_PRICE] = _prices(rows[c.SKU], prepared, products)
+    rows[c.UNIT_PRICE] = _prices(rows[c.SKU], prices, products)
     for name in (*_PRODUCT_TEXT, *_PRODUCT_NUMBERS):
         rows[name] = _fact(products, name, rows[c.SKU])
     ordered = [c.STORE_ID, c.SKU, c.CATEGORY, c.RECENT_UNITS, c.TOTAL_UNITS, c.UNIT_PRICE, c.ON_HAND]
@@ -110,8 +121,8 @@ def _priced(prepared: Prepared) -> Iterator[tuple[CellPart, IndexArray]]:
         yield part, np.flatnonzero(~part.marked(prepared.outliers) & (part.priced_units > 0))
 
 
-def _prices(skus: pd.Series, prepared: Prepared, products: pd.DataFrame) -> FloatArray:
-    price = sku_prices(prepared).reindex(skus).to_numpy(dtype=np.float64)
+def _prices(skus: pd.Series, prices: pd.Series, products: pd.DataFrame) -> FloatArray:
+    price = prices.reindex(skus).to_numpy(dtype=np.float64)
     if c.PRICE in products.columns:
         listed = products[c.PRICE].reindex(skus).to_numpy(dtype=np.float64)
         price = np.where(np.isnan(price), listed, price)

@@ -23,6 +23,9 @@ def sold_units(prepared: Prepared, stock_outs: StockOuts | None = None) -> pd.Da
     Args:
         prepared: cleaned tables.
         stock_outs: periods in which SKUs were not in stock; the units that they would have sold are added.
+
+    Returns:
+        store_id and sku (categories), recent_units and total_units, sorted by both.
     """
     cells = prepared.cells
     recent, total = np.zeros((2, len(cells.pair_sku)))
@@ -38,8 +41,8 @@ def sold_units(prepared: Prepared, stock_outs: StockOuts | None = None) -> pd.Da
             np.add.at(total, part.pairs[pair], lost)
     return pd.DataFrame(
         {
-            c.STORE_ID: cells.stores[cells.pair_store],
-            c.SKU: cells.skus[cells.pair_sku],
+            c.STORE_ID: pd.Categorical.from_codes(cells.pair_store, cells.stores),
+            c.SKU: pd.Categorical.from_codes(cells.pair_sku, cells.skus),
             c.RECENT_UNITS: recent,
             c.TOTAL_UNITS: total,
         }
@@ -54,7 +57,8 @@ def last_stock(stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
     """The count before opening on ``as_of``; with a date column, each pair's last count on or before it.
 
     Returns:
-        One row per (store, SKU): on_hand and the in_transit columns of the table; None without a table.
+        One row per (store, SKU): on_hand and the in_transit columns of the table, ids as the table has them; None
+        without a table.
     """
     if stock is None:
         return None
@@ -62,8 +66,7 @@ def last_stock(stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
     if c.DATE in stock.columns:
         stock = stock.loc[stock[c.DATE] <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")
         stock = stock.drop_duplicates([c.STORE_ID, c.SKU], keep="last")
-    kept = stock[[c.STORE_ID, c.SKU, c.ON_HAND, *carried]].reset_index(drop=True)
-    return kept.astype({c.STORE_ID: object, c.SKU: object})
+    return stock[[c.STORE_ID, c.SKU, c.ON_HAND, *carried]].reset_index(drop=True)
 
 
 def _is_numbered(name: str) -> bool:

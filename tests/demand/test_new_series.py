@@ -28,7 +28,8 @@ def found(make_tables, make_settings):
         prepared = prepare(tables, make_settings(), AS_OF)
         new = new_pairs(prepared)
         facts = sku_facts(prepared, new.pairs)
-        return new, new_series(prepared, facts, new), facts.set_index([c.STORE_ID, c.SKU])
+        of_new = facts.merge(new.pairs[[c.STORE_ID, c.SKU]], on=[c.STORE_ID, c.SKU])
+        return new, new_series(prepared, of_new), facts.set_index([c.STORE_ID, c.SKU])
 
     return find
 
@@ -79,6 +80,20 @@ def test_what_the_distribution_center_holds_goes_to_the_stores_of_its_category(f
     assert series.empty
     assert facts.loc[("s1", "n1"), c.CATEGORY] == "A"
     assert new_alarms(new)[0].skus == ["n1"]
+
+
+def test_pairs_do_not_depend_on_the_stores_that_are_read_at_once(found, monkeypatch) -> None:
+    products = {c.SKU: ["a1", "a2", "b1", "n1", "n2", "n3"], c.BRAND: ["A", "A", "B", "A", "B", "N"]}
+    products[c.LIKE] = [None, None, None, None, "a1", None]
+    dc = pd.DataFrame({c.SKU: ["n1", "n2", "n3"], c.AVAILABLE: [20.0, 1.0, 1.0]})
+    stock = pd.DataFrame({c.STORE_ID: ["s2", "s4"], c.SKU: ["n1", "a1"], c.ON_HAND: [2.0, 1.0]})
+    given = {"products": products, "dc_stock": dc, "stock": stock}
+    whole = found({c.STORE_ID: ["s1", "s2", "s3"]}, **given)
+    monkeypatch.setattr("tasks.demand.rows_by_store.ROWS_AT_ONCE", 1)
+    parts = found({c.STORE_ID: ["s1", "s2", "s3"]}, **given)
+    assert (whole[0].stores, whole[0].articles) == (parts[0].stores, parts[0].articles) == (["s3"], ["n1", "n2", "n3"])
+    for one, other in zip((whole[0].pairs, *whole[1:]), (parts[0].pairs, *parts[1:]), strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_a_new_sku_in_a_store_stays_there(found) -> None:

@@ -1,0 +1,60 @@
+"""Rows of tables, read some stores at a time: with millions of pairs of store and SKU, whole tables take gigabytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from schemas import columns as c
+from schemas.panel import IndexArray
+from tasks.demand.cleaning.sales import TextArray, codes
+
+# Rows of consecutive stores that are worked on at once; a store is never divided.
+ROWS_AT_ONCE = 1 << 18
+
+
+@dataclass(frozen=True)
+class RowsByStore:
+    """Rows of a table in the order of their stores.
+
+    Attributes:
+        frame: the table, with store_id and sku.
+        stores: shape (S,); store ids, alphabetical.
+        order: shape (k,); positions of the rows, store by store.
+        starts: shape (S + 1,); where the rows of each store begin in ``order``.
+    """
+
+    frame: pd.DataFrame
+    stores: TextArray
+    order: IndexArray
+    starts: IndexArray
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> RowsByStore:
+        """The rows of a table."""
+        rank, stores = codes(frame[c.STORE_ID])
+        order = np.argsort(rank, kind="stable")
+        return cls(frame, stores, order, np.searchsorted(rank[order], np.arange(len(stores) + 1)))
+
+    def between(self, first: str, last: str) -> pd.DataFrame:
+        """The rows of the stores from ``first`` to ``last``, with their ids as text."""
+        low, high = np.searchsorted(self.stores, first, "left"), np.searchsorted(self.stores, last, "right")
+        rows = self.frame.iloc[self.order[self.starts[low] : self.starts[high]]].reset_index(drop=True)
+        return rows.astype({c.STORE_ID: object, c.SKU: object})
+
+
+def store_ranges(tables: Sequence[RowsByStore]) -> Iterator[tuple[str, str]]:
+    """Yield the first and the last of consecutive stores that have about :data:`ROWS_AT_ONCE` rows together."""
+    counts: Counter[str] = Counter()
+    for table in tables:
+        counts.update(dict(zip(table.stores, np.diff(table.starts).tolist(), strict=True)))
+    names, first, rows = sorted(counts), 0, 0
+    for position, name in enumerate(names):
+        rows += counts[name]
+        if rows >= ROWS_AT_ONCE or position == len(names) - 1:
+            yield names[first], name
+            first, rows = position + 1, 0
