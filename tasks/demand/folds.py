@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.panel import BoolArray, Fold, Panel
+from tasks.storage.mapped import row_blocks
 
 # With fewer known periods no model can be fitted, and no fold is made.
 FEWEST_PERIODS = 4
@@ -80,7 +81,9 @@ def plan_folds(
     last, least = panel.history - panel.horizon, minimum_history(panel)
     reach = [known for known in range(last, 0, -step) if known >= least]
     if some_known is None:
-        some_known = (~np.isnan(panel.demand)).sum(axis=0) > 0
+        some_known = np.zeros(panel.history, dtype=bool)
+        for series in row_blocks(panel.n, panel.history):
+            some_known |= ~np.isnan(panel.demand[series]).all(axis=0)
     tested = [known for known in reach if some_known[known : known + panel.horizon].any()]
     chosen = sorted(tested[:windows])
     notes = []

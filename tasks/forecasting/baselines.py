@@ -11,9 +11,8 @@ import numpy as np
 from schemas.facts import FailureKind, ModelContext, ModelFacts, Scope, SeriesFailure
 from schemas.frequency import Frequency
 from schemas.panel import FloatArray, Forecast, Panel
-from tasks.demand.features.windows import BLOCK_CELLS
 from tasks.forecasting.quantiles import normal_scores, row_quantiles, tidy
-from tasks.storage.mapped import release
+from tasks.storage.mapped import row_blocks
 
 # Known periods that the moving average spans, and steps of the horizon that share their errors.
 AVERAGE_WINDOW = {"D": 28, "W": 8, "MS": 6}
@@ -44,14 +43,10 @@ def open_demand(panel: Panel) -> FloatArray:
     return np.where(panel.closed[:, : panel.history], np.nan, panel.demand)
 
 
-def open_demand_in_blocks(panel: Panel) -> Iterator[FloatArray]:
-    """:func:`open_demand` of consecutive series, a block at a time; at least one block."""
-    size = max(1, BLOCK_CELLS // max(1, panel.history))
-    for first in range(0, max(1, panel.n), size):
-        series = slice(first, first + size)
-        yield np.where(panel.closed[series, : panel.history], np.nan, panel.demand[series])
-        if size < panel.n:
-            release()
+def open_demand_in_blocks(panel: Panel) -> Iterator[tuple[slice, FloatArray]]:
+    """Consecutive series and their :func:`open_demand`, a block at a time."""
+    for series in row_blocks(panel.n, panel.history):
+        yield series, np.where(panel.closed[series, : panel.history], np.nan, panel.demand[series])
 
 
 def last_known(values: FloatArray) -> FloatArray:

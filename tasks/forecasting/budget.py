@@ -17,7 +17,7 @@ import numpy as np
 
 from schemas.facts import ModelFacts
 from schemas.panel import IndexArray, Panel
-from tasks.forecasting.baselines import open_demand
+from tasks.forecasting.baselines import open_demand_in_blocks
 from tasks.forecasting.statistical.per_series import SeriesSettings
 
 FEWEST_SERIES = 10
@@ -45,15 +45,17 @@ def chosen_series(
     Returns:
         Indices, rising; none if every history is too short, or if the allowance pays for too few.
     """
-    history = open_demand(panel)
-    known = np.isfinite(history[:, : panel.history if first_cutoff is None else max(first_cutoff, 0)]).sum(axis=1)
+    cutoff = panel.history if first_cutoff is None else max(first_cutoff, 0)
+    known, recent = np.zeros(panel.n, dtype=np.int64), np.zeros(panel.n)
+    for series, history in open_demand_in_blocks(panel):
+        known[series] = np.isfinite(history[:, :cutoff]).sum(axis=1)
+        recent[series] = np.nansum(history[:, -panel.frequency.periods_per_year :], axis=1)
     eligible = np.flatnonzero(known >= model.min_known)
     wanted = min(settings.max_series, len(eligible))
     number = min(wanted, affordable(model, settings, panel.history, fits))
     if number < model.least_share * wanted:
         return np.zeros(0, dtype=np.int64)
-    recent = np.nansum(history[eligible, -panel.frequency.periods_per_year :], axis=1)
-    return np.sort(eligible[np.argsort(-recent, kind="stable")[:number]])
+    return np.sort(eligible[np.argsort(-recent[eligible], kind="stable")[:number]])
 
 
 def affordable(model: ModelFacts, settings: SeriesSettings, history: int, fits: int) -> int:

@@ -52,6 +52,15 @@ def blocks(size: int) -> Iterator[slice]:
             release()
 
 
+def row_blocks(rows: int, columns: int, cells: int = BLOCK_ROWS) -> Iterator[slice]:
+    """Yield consecutive rows of a matrix, about ``cells`` cells at a time; memory is released if there are several."""
+    size = max(1, cells // max(1, columns))
+    for first in range(0, rows, size):
+        yield slice(first, min(first + size, rows))
+        if size < rows:
+            release()
+
+
 def filled(size: int, kind: DTypeLike, make: Callable[[slice], AnyArray]) -> AnyArray:
     """Return an array, made block by block.
 

@@ -14,7 +14,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
 from tasks.demand.features.calendar_table import STATED
 from tasks.demand.features.windows import BLOCK_CELLS, RunningSums, last_known, next_known
-from tasks.storage.mapped import empty, release
+from tasks.storage.mapped import empty, row_blocks
 
 AnyArray = TypeVar("AnyArray", BoolArray, SmallFloatArray)
 
@@ -117,15 +117,11 @@ class KnownColumns:
     ) -> None:
         """Add what is made of each row of flags, in blocks of rows."""
         made: dict[str, SmallFloatArray] = {}
-        size = max(1, BLOCK_CELLS // max(1, flags.shape[1]))
-        for first in range(0, len(flags), size):
-            rows = slice(first, first + size)
+        for rows in row_blocks(len(flags), flags.shape[1], BLOCK_CELLS):
             for key, values in make(flags[rows]).items():
                 if key not in made:
                     made[key] = empty(flags.size, np.float32).reshape(flags.shape)
                 made[key][rows] = values
-            if size < len(flags):
-                release()
         self._tables |= {f"{name}:{key}": KnownFeature(values, row) for key, values in made.items()}
 
 
@@ -171,12 +167,9 @@ def _distinct_rows(values: AnyArray) -> tuple[AnyArray, IndexArray, IndexArray]:
     """
     seen: dict[bytes, int] = {}  # by a checksum: with a row per series, the rows would be the whole table
     position = np.empty(len(values), dtype=np.int64)
-    size = max(1, BLOCK_CELLS // max(1, values.shape[1]))
-    for begin in range(0, len(values), size):
-        for at, row in enumerate(values[begin : begin + size], start=begin):
+    for rows in row_blocks(len(values), values.shape[1], BLOCK_CELLS):
+        for at, row in enumerate(values[rows], start=rows.start):
             position[at] = seen.setdefault(blake2b(row.tobytes(), digest_size=16).digest(), len(seen))
-        if begin + size < len(values):
-            release()
     if len(seen) == len(values):
         return values, position, np.ones(len(values), dtype=np.int64)
     first = np.full(len(seen), len(values))

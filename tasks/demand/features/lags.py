@@ -17,7 +17,7 @@ from tasks.demand.features.known import KnownColumns
 from tasks.demand.features.rows import reordered
 from tasks.demand.features.training_rows import Rows, series_blocks
 from tasks.demand.features.windows import BLOCK_CELLS, RATIOS, RunningSums
-from tasks.storage.mapped import release
+from tasks.storage.mapped import release, row_blocks
 
 # Periods before the origin whose values are read, and windows before it whose means are.
 LAGS = {"D": (1, 2, 3, 4, 5, 6, 7, 14, 21, 28), "W": (1, 2, 3, 4, 5, 6, 7, 8, 13, 26), "MS": (1, 2, 3, 4, 5, 6, 12)}
@@ -101,9 +101,8 @@ class LagFeatures:
         self._known = KnownColumns(panel)
         self._with_year = panel.history > YEAR[panel.frequency.kind]
         self._size = max(1, cells // max(1, panel.history))
-        self.standards = Standards.joined(
-            [Standards.of(self._demand(slice(at, at + self._size))) for at in range(0, max(1, panel.n), self._size)]
-        )
+        blocks = row_blocks(panel.n, panel.history, cells)
+        self.standards = Standards.joined([Standards.of(self._demand(series)) for series in blocks])
 
     def blocks(self, rows: Rows) -> list[IndexArray]:
         """Positions of the rows of each block of series, for tables that are used and dropped one after another."""

@@ -7,7 +7,6 @@ horizon, and history divided by it is comparable from week to week.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from tasks.demand.features.known import KnownColumns
 from tasks.demand.features.rows import reordered
 from tasks.demand.features.windows import RATIOS, RunningSums
 from tasks.forecasting.trees.booster import Boosted, Examples, Learning, boost
-from tasks.storage.mapped import empty, release
+from tasks.storage.mapped import empty, row_blocks
 
 # Periods on each side whose mean is the level around a period; short enough to contain the yearly season.
 AROUND = {"D": 10, "W": 4, "MS": 2}
@@ -73,7 +72,7 @@ class CalendarProfile:
         columns = _Columns(panel, known, self.ratios)
         length = panel.history + panel.horizon
         found: SmallFloatArray = empty(panel.n * length, np.float32).reshape(panel.n, length)
-        for block in _series_blocks(panel.n, length):
+        for block in row_blocks(panel.n, length, PREDICTED_CELLS):
             series = np.repeat(np.arange(block.start, block.stop), length)
             target = np.tile(np.arange(length), block.stop - block.start)
             matrix = reordered(*columns.matrix(series, target), self.boosted.names)
@@ -98,7 +97,7 @@ def fit_profile(panel: Panel, known: KnownColumns, seed: int, threads: int) -> C
     states = {name: _state(panel, name) for name in flags}
     means: dict[str, list[FloatArray]] = {name: [] for name in flags}
     usable = 0
-    for block in _series_blocks(panel.n, panel.history):
+    for block in row_blocks(panel.n, panel.history, PREDICTED_CELLS):
         ratio, _ = ratios_to_surroundings(panel, block)
         usable += int(np.isfinite(ratio).sum())
         for name, state in states.items():
@@ -107,7 +106,8 @@ def fit_profile(panel: Panel, known: KnownColumns, seed: int, threads: int) -> C
         return None
     own = {name: np.concatenate(parts) for name, parts in means.items()}
     stride = -(-usable // LEARNED_CELLS)
-    cells = [_every(panel, block, stride, seed) for block in _series_blocks(panel.n, panel.history)]
+    blocks = row_blocks(panel.n, panel.history, PREDICTED_CELLS)
+    cells = [_every(panel, block, stride, seed) for block in blocks]
     series, target, label, weight = (np.concatenate(parts) for parts in zip(*cells, strict=True))
     matrix, names = _Columns(panel, known, own).matrix(series, target)
     return CalendarProfile(boost(Examples(matrix, label, weight), names, _learning(seed, threads)), own)
@@ -174,14 +174,6 @@ class _Columns:
         columns = self._known.at(series, target)
         columns |= {f"own:{name}": ratios.at(series, target) for name, ratios in self._own.items()}
         return np.column_stack([values.astype(np.float32) for values in columns.values()]), tuple(columns)
-
-
-def _series_blocks(n: int, length: int) -> Iterator[slice]:
-    size = max(1, PREDICTED_CELLS // max(1, length))
-    for first in range(0, n, size):
-        yield slice(first, min(n, first + size))
-        if size < n:
-            release()
 
 
 def _learning(seed: int, threads: int) -> Learning:

@@ -105,7 +105,10 @@ def served(panel: Panel, dispersion: FloatArray, levels: Sequence[float], quanti
     closed = panel.closed[:, panel.history : panel.history + panel.horizon]
     rising = np.sort(np.maximum(dispersion, 0.0), axis=2)
     mean, asked = tidy(mean_of_quantiles(rising, levels), at_levels(rising, levels, quantiles), closed)
-    unknown = np.flatnonzero(~np.concatenate([np.isfinite(own).any(axis=1) for own in open_demand_in_blocks(panel)]))
+    known = np.zeros(panel.n, dtype=bool)
+    for series, demand in open_demand_in_blocks(panel):
+        known[series] = np.isfinite(demand).any(axis=1)
+    unknown = np.flatnonzero(~known)
     mean[unknown], asked[unknown] = 0.0, 0.0
     return Forecast(mean, asked, failed=dict.fromkeys(unknown.tolist(), NO_HISTORY))
 
