@@ -16,6 +16,7 @@ Its shard is computed again; the nanny of the worker starts another one.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib
 import json
 import os
@@ -67,7 +68,7 @@ def main() -> None:
         options = [option for override in overrides for option in ("--set", override)]
         command = ["-m", "flows", "features", "--settings", str(settings), "--as-of", given.as_of, *options]
         subprocess.run([sys.executable, *command], check=True, stderr=subprocess.DEVNULL)
-        first, tables = 0.0, set[tuple[str, ...]]()
+        first, tables = 0.0, set[str]()
         numbers = [int(text) for text in given.workers.split(",")]
         for position, number in enumerate(numbers, start=1):
             copy = Path(shutil.copytree(lake, Path(folder) / f"lake-{position}"))
@@ -75,11 +76,12 @@ def main() -> None:
             kill, before = given.kill and position == len(numbers), _cpu_of_children()
             wall, records = measure(run.model_copy(update={"as_of": given.as_of}), copy, number, kill)
             own = [record.seconds for record in records]
-            first, tables = first or wall, tables | {tuple(record.table.sha256 for record in records)}
+            made = hashlib.sha256("".join(record.table.sha256 for record in records).encode()).hexdigest()
+            first, tables = first or wall, tables | {made}
             print(
                 f"{number} workers{', one killed' if kill else ''}: {len(records)} shards, wall {wall:.1f} s, CPU "
                 f"{_cpu_of_children() - before:.1f} s, shards {sum(own):.1f} s (longest {max(own):.1f} s), "
-                f"use {sum(own) / wall / number:.0%}, {first / wall:.2f} times as fast",
+                f"use {sum(own) / wall / number:.0%}, {first / wall:.2f} times as fast; tables {made[:12]}",
                 flush=True,
             )
         assert len(tables) == 1, "results differ between numbers of workers"
