@@ -31,7 +31,8 @@ from tasks.storage.mapped import filled
 from tasks.storage.source_files import expand_sources
 
 DATA_PATH = ("ingest", "panel", "features")
-MODELS = ("seasonal_naive", "xgboost", "xgboost_lags", "xgboost_recursive")
+TREES = ("xgboost", "xgboost_lags", "xgboost_recursive")
+MODELS = ("seasonal_naive", *TREES)
 STAGES = (*DATA_PATH, *MODELS)
 
 
@@ -74,7 +75,9 @@ def main() -> None:
     given = parser.parse_args()
     records = given.settings.parent / "records"
     records.mkdir(exist_ok=True)
-    made = run_stage(given.stage, read_settings(given.settings, ()).settings, given.as_of, records)
+    # A model that the settings do not name gets its defaults.
+    changes = [f"models.{given.stage}={{}}"] if given.stage in TREES else []
+    made = run_stage(given.stage, read_settings(given.settings, changes).settings, given.as_of, records)
     print(", ".join(f"{value:,} {name}" for name, value in made.items()))
 
 

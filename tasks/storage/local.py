@@ -45,8 +45,8 @@ class LocalLake(Lake):
         """
         self._root = root.expanduser().absolute()
         self.root = str(self._root)
-        if self.root in self._used and not is_local_lake(self._root):
-            raise StorageError(lake_is_gone(self._root))
+        if self.root in self._used:
+            self._check_there()
         try:
             (self._root / _SCRATCH).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -104,6 +104,7 @@ class LocalLake(Lake):
         """Return the file itself."""
         path = self._path(key)
         if not path.is_file():
+            self._check_there()
             raise StorageError(
                 f"{path} is missing from the lake. Run again with --force; Restock recomputes missing files."
             )
@@ -198,7 +199,13 @@ class LocalLake(Lake):
     def _path(self, key: str) -> Path:
         return self._root / checked_key(key)
 
+    def _check_there(self) -> None:
+        """Raise StorageError if the folder is gone since the lake was opened."""
+        if not is_local_lake(self._root):
+            raise StorageError(lake_is_gone(self._root))
+
     def _scratch(self) -> Path:
+        self._check_there()
         return self._root / _SCRATCH
 
     def _put(self, file: Path, key: str, sha256: str) -> None:  # noqa: ARG002

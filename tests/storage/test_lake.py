@@ -106,11 +106,11 @@ def test_a_shared_folder_that_disappears_is_reported_and_not_replaced(tmp_path: 
     ref = lake.write_table("features/x", pd.DataFrame({"x": [1.0]}))
     shutil.rmtree(tmp_path / "lake")
     assert not lake.holds(ref)
-    with pytest.raises(StorageError, match="is missing from the lake"):
-        lake.read_table(ref)
-    with pytest.raises(StorageError, match=r"is not writable .*No such file.*Check disk space and permissions"):
-        lake.write_table("features/x", pd.DataFrame({"x": [1.0]}))
     gone = rf"storage: {tmp_path}/lake is no longer there: .* Mount it again and start the run again with the same date"
+    with pytest.raises(StorageError, match=gone):
+        lake.read_table(ref)
+    with pytest.raises(StorageError, match=gone):
+        lake.write_table("features/x", pd.DataFrame({"x": [1.0]}))
     with pytest.raises(StorageError, match=gone):
         lake.exclusive().__enter__()
     (tmp_path / "lake").mkdir()  # the mount point of the share
