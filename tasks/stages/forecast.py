@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
@@ -12,6 +16,7 @@ from schemas.settings import Settings
 from schemas.settings.slices import FoldsSlice
 from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import load_panel
+from tasks.forecasting.progress import duration
 from tasks.forecasting.registry import model_files, model_names, module_of
 from tasks.forecasting.shard import ShardInputs, forecast_shard
 from tasks.forecasting.shards import shards, summary_rows
@@ -19,7 +24,7 @@ from tasks.forecasting.trees.tuning import with_parameters
 from tasks.stages.deepar_tools import show_billed
 from tasks.stages.stage import Stage
 from tasks.stages.support import say, show_table
-from tasks.storage.lake import open_lake
+from tasks.storage.lake import RECORDS, Lake, open_lake
 
 FORECAST = Stage("forecast", ForecastRecord, forecast_shard)
 
@@ -27,10 +32,11 @@ FORECAST = Stage("forecast", ForecastRecord, forecast_shard)
 @task(name="plan shards", task_run_name="plan shards", cache_policy=NO_CACHE)
 def plan_shards(run: RunContext, panel: PanelRecord) -> list[ShardSpec]:
     """Plan the shards of all models: global models by fit, local models by series."""
-    loaded = load_panel(open_lake(run.settings.storage), panel.panel, run.settings.period)
+    lake = open_lake(run.settings.storage)
+    loaded = load_panel(lake, panel.panel, run.settings.period)
     folds = rolling_folds(loaded, **run.settings.backtest.model_dump())
     planned = shards(run.settings, loaded, folds)
-    say(f"{len(planned)} shards over {len(folds)} folds and the horizon")
+    say(f"{len(planned)} shards over {len(folds)} folds and the horizon{last_time(lake, planned)}")
     fitted = {spec.model for spec in planned}
     if without := [name for name in model_names(run.settings) if name not in fitted]:
         why = "every history is too short, or its allowed time is too short for the number of series"
@@ -54,6 +60,21 @@ def forecast_model_shard(
     record, state = stage.run_as_work(run, spec.title, given, use)
     say_shard(spec, record)
     return state
+
+
+def last_time(lake: Lake, planned: Sequence[ShardSpec]) -> str:
+    """How long the latest stored shards of these models took, as the end of a sentence; empty if one has none."""
+    total = 0.0
+    for model, count in Counter(spec.model for spec in planned).items():
+        stage = FORECAST.of(model).name
+        stored = lake.objects(f"{RECORDS}/{stage}")
+        latest = sorted(stored, key=lambda key: stored[key].modified)[-count:]
+        records = [lake.load_record(stage, PurePosixPath(key).stem) or {} for key in latest]
+        seconds = [float(record.get("seconds", 0.0)) for record in records]
+        if not seconds:
+            return ""
+        total += count * sum(seconds) / len(seconds)
+    return f"; the last ones took {duration(total)}, one after the other"
 
 
 def model_slice(settings: Settings, name: str, tuned: TreeTuningRecord | None) -> FoldsSlice:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas.records import ForecastRecord, TableRef
+from schemas.run import ShardSpec
 from tasks.forecasting.progress import remaining_seconds
 from tasks.stages import progress as module
+from tasks.stages.forecast import last_time
 from tasks.stages.progress import ForecastProgress, WeeksProgress
+from tasks.storage.lake import open_lake
 
 
 def test_the_remaining_time_follows_the_finished_shards_of_each_model() -> None:
@@ -45,6 +50,17 @@ def test_progress_in_the_ui_and_in_the_log(monkeypatch: pytest.MonkeyPatch) -> N
         (100.0, "4 of 4 shards finished"),
     ]
     assert said == [text for _, text in shown[2:4]]
+
+
+def test_the_time_of_the_last_shards_is_known_before_the_first_one_ends(tmp_path: Path) -> None:
+    lake = open_lake(str(tmp_path))
+    planned = [ShardSpec(model=name) for name in ("xgboost", "xgboost", "arima")]
+    for number, (model, seconds) in enumerate([("xgboost", 9_000.0), ("xgboost", 50.0), ("xgboost", 70.0)]):
+        lake.store_record(f"forecast-{model}", f"{number:064x}", {"seconds": seconds})
+        os.utime(tmp_path / "records" / f"forecast-{model}" / f"{number:064x}.json", (number, number))
+    assert last_time(lake, planned) == ""
+    lake.store_record("forecast-arima", "0" * 64, {"seconds": 30.0})
+    assert last_time(lake, planned) == "; the last ones took 2 min, one after the other"
 
 
 def test_the_remaining_time_of_a_backfill_follows_the_weeks_that_were_computed() -> None:
