@@ -11,10 +11,9 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
 from schemas.errors import first_few, numbered
-from schemas.panel import FloatArray
+from schemas.panel import FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.checks.packs import available_in_center, stock_in_packs
-from tasks.demand.cleaning.exposure import pairs_of
 from tasks.demand.words import holding, plain
 
 if TYPE_CHECKING:
@@ -24,27 +23,28 @@ if TYPE_CHECKING:
 _FEWEST_STORES = 3
 
 
-def odd_stock(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
+def odd_stock(prepared: Prepared, counted: pd.DataFrame, pair: IndexArray) -> list[Alarm]:
     """Return the alarms on the last counts.
 
     Args:
         prepared: corrected and summed tables.
         counted: store_id, sku and on_hand of the last count.
+        pair: the pair of each of its rows; -1 where the pair has no sales row.
     """
     return [
-        *_implausible(prepared, counted),
+        *_implausible(prepared, counted, pair),
         *_nothing_to_send(prepared),
         *_overdue(prepared),
         *_not_goods(prepared, counted),
     ]
 
 
-def _implausible(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
+def _implausible(prepared: Prepared, counted: pd.DataFrame, pair: IndexArray) -> list[Alarm]:
     """Stock in another unit than the sales, or of another place or time."""
     recent, whole = _recent_units(prepared)
     found = [
-        *_other_unit(prepared, counted, recent, whole),
-        *stock_in_packs(prepared, counted, recent),
+        *_other_unit(prepared, counted, pair, recent, whole),
+        *stock_in_packs(prepared, counted, pair, recent),
         *_same_everywhere(counted),
         *_dc_is_sum(prepared, counted),
         *_after_sales(prepared),
@@ -64,7 +64,7 @@ def _recent_units(prepared: Prepared) -> tuple[FloatArray, bool]:
 
 
 def _other_unit(
-    prepared: Prepared, counted: pd.DataFrame, recent: FloatArray, whole: bool
+    prepared: Prepared, counted: pd.DataFrame, pair: IndexArray, recent: FloatArray, whole: bool
 ) -> Iterator[tuple[str, int]]:
     cells = prepared.cells
     window = LIMITS.stock_window[cells.frequency.kind]
@@ -75,7 +75,6 @@ def _other_unit(
             "an amount of money, or in another unit? Deliver the stock in units of sale",
             int(fractions.sum()),
         )
-    pair = pairs_of(counted[c.STORE_ID], counted[c.SKU], cells)
     sold = (pair >= 0) & (recent[pair] > 0)
     stock, units = counted[c.ON_HAND].to_numpy()[sold].sum(), recent[pair[sold]].sum()
     years = stock / max(units, 1) * window / cells.frequency.periods_per_year

@@ -11,9 +11,9 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
-from schemas.panel import FloatArray
+from schemas.panel import FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
-from tasks.demand.cleaning.exposure import pairs_of, period_days
+from tasks.demand.cleaning.exposure import period_days
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.prepared import Prepared
@@ -24,12 +24,15 @@ _YEAR = 365.25
 _NEAR, _ERRORS = 0.5, 4.0
 
 
-def stock_in_packs(prepared: Prepared, counted: pd.DataFrame, recent: FloatArray) -> Iterator[tuple[str, int]]:
+def stock_in_packs(
+    prepared: Prepared, counted: pd.DataFrame, pair: IndexArray, recent: FloatArray
+) -> Iterator[tuple[str, int]]:
     """Find stock that is a small part of the sales, or that falls with the pack size.
 
     Args:
         prepared: corrected and summed tables.
         counted: the last counts, with the units in transit.
+        pair: the pair of each of its rows; -1 where the pair has no sales row.
         recent: shape (p,); recent sales of each store and SKU.
 
     Yields:
@@ -38,7 +41,6 @@ def stock_in_packs(prepared: Prepared, counted: pd.DataFrame, recent: FloatArray
     cells = prepared.cells
     coming = [name for name in counted.columns if name == c.IN_TRANSIT or name.startswith(f"{c.IN_TRANSIT}_")]
     held = counted[[c.ON_HAND, *coming]].clip(lower=0).sum(axis=1).to_numpy()
-    pair = pairs_of(counted[c.STORE_ID], counted[c.SKU], cells)
     sells = (pair >= 0) & (recent[pair] > 0)
     held, units, sku = held[sells], recent[pair[sells]], cells.pair_sku[pair[sells]]
     kind = cells.frequency.kind

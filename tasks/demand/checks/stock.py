@@ -10,9 +10,11 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
 from schemas.errors import first_few, numbered
-from schemas.panel import BoolArray
+from schemas.panel import BoolArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.checks.odd_stock import odd_stock
+from tasks.demand.cleaning.exposure import pairs_of
+from tasks.demand.cleaning.sales import SaleCells
 from tasks.demand.sold_units import last_stock
 
 if TYPE_CHECKING:
@@ -37,16 +39,17 @@ def stock_alarms(prepared: Prepared) -> list[Alarm]:
                 count=len(stock),
             )
         ]
+    pair = pairs_of(counted[c.STORE_ID], counted[c.SKU], prepared.cells)
+    lately = _sold_lately(prepared)
     counted = counted.astype({c.STORE_ID: str, c.SKU: str})
-    sold = _sold_lately(prepared)
     return [
         *_undated(prepared, stock),
         *_old(prepared, stock),
-        *_missing_rows(counted, sold),
-        *_zeros(counted, sold),
+        *_missing_rows(prepared.cells, counted, pair, lately),
+        *_zeros(prepared.cells, counted, pair, lately),
         *_transit_twice(stock),
         *_old_pairs(stock, prepared),
-        *odd_stock(prepared, counted),
+        *odd_stock(prepared, counted, pair),
         *_above_capacity(prepared, counted),
     ]
 
@@ -96,11 +99,12 @@ def _old(prepared: Prepared, stock: pd.DataFrame) -> list[Alarm]:
     ]
 
 
-def _missing_rows(counted: pd.DataFrame, sold: pd.DataFrame) -> list[Alarm]:
+def _missing_rows(cells: SaleCells, counted: pd.DataFrame, pair: IndexArray, lately: BoolArray) -> list[Alarm]:
     """Pairs that sold lately and have no stock row."""
-    present = _in(sold, counted)
-    absent = sold.loc[~present]
-    if sold.empty or len(absent) < LIMITS.stock_share * len(sold):
+    sold, there = int(lately.sum()), np.zeros(len(lately), dtype=bool)
+    there[pair[pair >= 0]] = True
+    absent = np.flatnonzero(lately & ~there)
+    if not sold or len(absent) < LIMITS.stock_share * sold:
         return []
     zeros = bool((counted[c.ON_HAND] <= 0).any())
     why = (
@@ -111,30 +115,29 @@ def _missing_rows(counted: pd.DataFrame, sold: pd.DataFrame) -> list[Alarm]:
     return [
         alarm_of_rows(
             "stock_rows_missing",
-            f"stock: {len(absent):,} of {len(sold):,} stores and SKUs that sold lately have no row and count as 0. "
-            f"{why}",
-            absent,
+            f"stock: {len(absent):,} of {sold:,} stores and SKUs that sold lately have no row and count as 0. {why}",
+            pd.DataFrame(
+                {c.STORE_ID: cells.stores[cells.pair_store[absent]], c.SKU: cells.skus[cells.pair_sku[absent]]}
+            ),
         )
     ]
 
 
-def _zeros(counted: pd.DataFrame, sold: pd.DataFrame) -> list[Alarm]:
+def _zeros(cells: SaleCells, counted: pd.DataFrame, pair: IndexArray, lately: BoolArray) -> list[Alarm]:
     """Stores in which most SKUs that sold lately have a stock of 0."""
-    both = sold.merge(counted[[*_PAIR, c.ON_HAND]], on=_PAIR)
-    if both.empty:
+    rows = np.flatnonzero((pair >= 0) & lately[pair])
+    store, empty = cells.pair_store[pair[rows]], counted[c.ON_HAND].to_numpy()[rows] <= 0
+    count, zeros = np.bincount(store, minlength=len(cells.stores)), np.bincount(store, empty, len(cells.stores))
+    odd = (zeros > LIMITS.returns_share * count) & (count >= LIMITS.fewest_skus)
+    if not odd.any():
         return []
-    empty = both[c.ON_HAND].le(0)
-    share = empty.groupby(both[c.STORE_ID]).agg(["sum", "count"])
-    odd = share[(share["sum"] > LIMITS.returns_share * share["count"]) & (share["count"] >= LIMITS.fewest_skus)]
-    if odd.empty:
-        return []
-    rows = both[empty & both[c.STORE_ID].isin(odd.index)]
+    rows = rows[empty & odd[store]]
     return [
         alarm_of_rows(
             "stock_zero",
-            f"stock: in {numbered(len(odd), '# store[s]')} ({first_few(list(odd.index))}) most SKUs that sold lately "
-            f"have a stock of 0 ({len(rows):,} of {int(odd['count'].sum()):,}). Check the count",
-            rows,
+            f"stock: in {numbered(int(odd.sum()), '# store[s]')} ({first_few(list(cells.stores[odd]))}) most SKUs that "
+            f"sold lately have a stock of 0 ({len(rows):,} of {int(count[odd].sum()):,}). Check the count",
+            counted.iloc[rows],
         )
     ]
 
@@ -218,22 +221,11 @@ def _above_capacity(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
     ]
 
 
-def _sold_lately(prepared: Prepared) -> pd.DataFrame:
+def _sold_lately(prepared: Prepared) -> BoolArray:
+    """Shape (p,); whether a pair has sales in the last periods."""
     cells = prepared.cells
     lately = np.zeros(len(cells.pair_sku), dtype=bool)
     for part in cells.parts():
         late = part.cell_period >= cells.end - _LATELY[cells.frequency.kind]
         lately[part.pairs[part.cell_pair[late & (part.units > 0)]]] = True
-    pair = np.flatnonzero(lately)
-    return pd.DataFrame(
-        {
-            c.STORE_ID: cells.stores[cells.pair_store[pair]].astype(str),
-            c.SKU: cells.skus[cells.pair_sku[pair]].astype(str),
-        }
-    )
-
-
-def _in(rows: pd.DataFrame, others: pd.DataFrame) -> BoolArray:
-    keys = pd.MultiIndex.from_frame(others[_PAIR])
-    found: BoolArray = pd.MultiIndex.from_frame(rows[_PAIR]).isin(keys)
-    return found
+    return lately

@@ -42,7 +42,7 @@ from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.gaps import Gaps, ended_periods, find_gaps, implausible
 from tasks.demand.cleaning.pair_periods import PairPeriods
-from tasks.demand.cleaning.sales import BLOCK_LINES, CellIndex, CellPart, SaleCells
+from tasks.demand.cleaning.sales import BLOCK_LINES, CellIndex, CellPart, SaleCells, TextArray
 from tasks.storage.shards import Shards
 
 _MARKED = np.dtype([("key", np.int64)])
@@ -206,12 +206,18 @@ def out_of_stock(availability: pd.DataFrame | None, cells: SaleCells, as_of: dat
 
 def pairs_of(store_ids: pd.Series, skus: pd.Series, cells: CellIndex) -> IndexArray:
     """Index of the pair of each store and SKU; -1 where the pair has no sales row."""
-    store = pd.Index(cells.stores).get_indexer(store_ids.astype(object))
-    sku = pd.Index(cells.skus).get_indexer(skus.astype(object))
+    store, sku = _places(cells.stores, store_ids), _places(cells.skus, skus)
     keys = cells.pair_store * len(cells.skus) + cells.pair_sku
     wanted = store * len(cells.skus) + sku
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where((store >= 0) & (sku >= 0) & (keys[at] == wanted), at, -1)
+
+
+def _places(names: TextArray, ids: pd.Series) -> IndexArray:
+    """Position of each id among the names, -1 if there is none."""
+    if not isinstance(ids.dtype, pd.CategoricalDtype):
+        return pd.Index(names).get_indexer(ids.astype(object))
+    return np.append(pd.Index(names).get_indexer(ids.cat.categories), -1)[ids.cat.codes]
 
 
 def period_days(frequency: Frequency, periods: pd.DatetimeIndex) -> IndexArray:
