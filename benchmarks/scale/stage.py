@@ -1,6 +1,6 @@
 """Run one stage in this process: ingest, panel, features, or the horizon of a model that learns from all series.
 
-Usage: python -m benchmarks.scale.stage STAGE --settings FILE --as-of DATE
+Usage: python -m benchmarks.scale.stage STAGE --settings FILE --as-of DATE [--set KEY=VALUE ...]
 
 A stage reads what the stage before it left in the lake and in `records/` next to the settings file. No Prefect, no
 cache: the figures are those of the work itself.
@@ -72,11 +72,12 @@ def main() -> None:
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--as-of", type=date.fromisoformat, required=True)
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
     given = parser.parse_args()
     records = given.settings.parent / "records"
     records.mkdir(exist_ok=True)
     # A model that the settings do not name gets its defaults.
-    changes = [f"models.{given.stage}={{}}"] if given.stage in TREES else []
+    changes = [*([f"models.{given.stage}={{}}"] if given.stage in TREES else []), *given.overrides]
     made = run_stage(given.stage, read_settings(given.settings, changes).settings, given.as_of, records)
     print(", ".join(f"{value:,} {name}" for name, value in made.items()))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from schemas.facts import FailureKind, ModelContext, ModelFacts, Scope, SeriesFailure
 from schemas.frequency import Frequency
-from schemas.panel import FloatArray, Forecast, Panel
+from schemas.panel import BoolArray, FloatArray, Forecast, Panel
 from tasks.forecasting.quantiles import normal_scores, row_quantiles, tidy
-from tasks.storage.mapped import row_blocks
+from tasks.storage.mapped import empty, row_blocks
 
 # Known periods that the moving average spans, and steps of the horizon that share their errors.
 AVERAGE_WINDOW = {"D": 28, "W": 8, "MS": 6}
@@ -107,13 +107,15 @@ class SeasonalNaive:
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """Forecast the horizon; a series without any known period gets 0 and is reported as failed."""
-        history = open_demand(panel)
-        point = seasonal_point(history, panel.horizon, panel.frequency)
+        frequency, past = panel.frequency, _Past(panel, [*quantiles, 0.5], self._pooled)
+        point = np.empty((panel.n, panel.horizon))
+        for series, history in open_demand_in_blocks(panel):
+            point[series] = seasonal_point(history, panel.horizon, frequency)
+            past.add(series, history, _seasonal_errors(history, panel.horizon, frequency.season))
         spread = np.empty((*point.shape, len(quantiles)))
-        for steps, errors in _seasonal_errors(history, panel.horizon, panel.frequency.season):
-            shape = _error_quantiles(errors, _scale(history, panel.frequency), [*quantiles, 0.5], self._pooled)
+        for steps, shape in past.error_quantiles():
             spread[:, steps] = (shape[:, :-1] - shape[:, -1:])[:, None]
-        return _forecast(panel, history, point, point[..., None] + spread)
+        return _forecast(panel, past.known, point, point[..., None] + spread)
 
 
 class MovingAverage:
@@ -142,15 +144,15 @@ class MovingAverage:
 
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """Forecast the horizon; a series without any known period gets 0 and is reported as failed."""
-        history = open_demand(panel)
-        window = AVERAGE_WINDOW[panel.frequency.kind]
-        point = np.repeat(last_mean(history, window)[:, None], panel.horizon, axis=1)
+        window, group = AVERAGE_WINDOW[panel.frequency.kind], STEP_GROUP[panel.frequency.kind]
+        past, point = _Past(panel, quantiles, pooled=True), np.empty((panel.n, panel.horizon))
+        for series, history in open_demand_in_blocks(panel):
+            point[series] = last_mean(history, window)[:, None]
+            past.add(series, history, _average_errors(history, panel.horizon, window, group))
         levels = np.empty((*point.shape, len(quantiles)))
-        scale = _scale(history, panel.frequency)
-        for steps, errors in _average_errors(history, panel.horizon, window, STEP_GROUP[panel.frequency.kind]):
-            shape = _error_quantiles(errors, scale, quantiles, pooled=True)
+        for steps, shape in past.error_quantiles():
             levels[:, steps] = point[:, steps, None] + shape[:, None]
-        return _forecast(panel, history, point, levels)
+        return _forecast(panel, past.known, point, levels)
 
 
 def seasonal_point(history: FloatArray, horizon: int, frequency: Frequency) -> FloatArray:
@@ -197,39 +199,84 @@ def _average_errors(history: FloatArray, horizon: int, window: int, group: int) 
         yield slice(start, min(start + group, horizon)), later - made
 
 
-def _scale(history: FloatArray, frequency: Frequency) -> FloatArray:
-    """Size of a series, shape (n,): mean of the known open periods of its last year; NaN where none."""
-    return last_mean(history, frequency.periods_per_year)
-
-
-def _error_quantiles(errors: FloatArray, scale: FloatArray, levels: Sequence[float], pooled: bool) -> FloatArray:
-    """Quantiles of each series' errors, shape (n, Q), shrunk to relative errors times its scale.
+class _Past:
+    """What the baselines know of the past of each series; series are added a block at a time.
 
     Args:
-        errors: shape (n, m), units; NaN = unknown.
-        scale: shape (n,), units; NaN or 0 = no spread to shrink towards.
+        panel: n series.
         levels: Q fractions.
-        pooled: take the relative errors of all series; otherwise a normal of coefficient of variation 0.5.
+        pooled: shrink errors toward the relative errors of all series; otherwise toward a normal of coefficient of
+            variation 0.5.
+
+    Attributes:
+        known: shape (n,); whether a period of the series is known.
     """
-    own = row_quantiles(errors, levels)
-    count = np.isfinite(errors).sum(axis=1)
-    weight = (count / (count + RULE.prior_errors))[:, None]
-    size: FloatArray = np.where(np.isfinite(scale), scale, 0.0)
-    relative = RULE.fixed_variation * normal_scores(levels)
-    selling = np.flatnonzero(size > 0.0)
-    if pooled and selling.size:
-        shares = (errors[selling] / size[selling, None]).ravel()
-        shares = shares[np.isfinite(shares)]
-        relative = np.quantile(shares, levels) if shares.size else relative
-    return np.where(count[:, None] > 0, weight * own, 0.0) + (1.0 - weight) * size[:, None] * relative
+
+    def __init__(self, panel: Panel, levels: Sequence[float], pooled: bool) -> None:
+        self.known = np.zeros(panel.n, dtype=bool)
+        self._scale = np.zeros(panel.n)  # mean of the known open periods of the last year; 0 where there is none
+        self._year = panel.frequency.periods_per_year
+        self._levels, self._pooled = levels, pooled
+        self._groups: dict[int, _Errors] = {}
+
+    def add(self, series: slice, history: FloatArray, errors: Iterable[tuple[slice, FloatArray]]) -> None:
+        """Add the next series: their history, shape (m, T), and their errors at groups of steps."""
+        self.known[series] = np.isfinite(history).any(axis=1)
+        scale = last_mean(history, self._year)
+        scale = self._scale[series] = np.where(np.isfinite(scale), scale, 0.0)
+        for steps, of_steps in errors:
+            group = self._groups.get(steps.start)
+            if group is None:
+                n, most = len(self.known), of_steps.shape[1] if self._pooled else 0
+                group = _Errors(steps, np.empty((n, len(self._levels))), np.empty(n), empty(n * most, np.float64))
+                self._groups[steps.start] = group
+            group.add(series, of_steps, scale, self._levels)
+
+    def error_quantiles(self) -> Iterator[tuple[slice, FloatArray]]:
+        """Yield each group of steps and the quantiles of each series' errors, shape (n, Q), shrunk."""
+        for group in self._groups.values():
+            shares = group.shares[: group.filled]
+            normal = RULE.fixed_variation * normal_scores(self._levels)
+            relative = np.quantile(shares, self._levels) if shares.size else normal
+            weight = (group.count / (group.count + RULE.prior_errors))[:, None]
+            own = np.where(group.count[:, None] > 0, weight * group.own, 0.0)
+            yield group.steps, own + (1.0 - weight) * self._scale[:, None] * relative
 
 
-def _forecast(panel: Panel, history: FloatArray, point: FloatArray, levels: FloatArray) -> Forecast:
+@dataclass
+class _Errors:
+    """Errors at a group of steps.
+
+    Attributes:
+        steps: the group.
+        own: shape (n, Q); quantiles of each series' errors.
+        count: shape (n,); number of known errors.
+        shares: relative errors of all series, which may be on disk: the first ``filled`` values.
+    """
+
+    steps: slice
+    own: FloatArray
+    count: FloatArray
+    shares: FloatArray
+    filled: int = 0
+
+    def add(self, series: slice, errors: FloatArray, scale: FloatArray, levels: Sequence[float]) -> None:
+        """Add the errors of the next series, shape (m, periods), in units; NaN = unknown."""
+        self.own[series] = row_quantiles(errors, levels)
+        self.count[series] = np.isfinite(errors).sum(axis=1)
+        if len(self.shares):
+            selling = np.flatnonzero(scale > 0.0)
+            shares = (errors[selling] / scale[selling, None]).ravel()
+            shares = shares[np.isfinite(shares)]
+            self.shares[self.filled : self.filled + len(shares)] = shares
+            self.filled += len(shares)
+
+
+def _forecast(panel: Panel, known: BoolArray, point: FloatArray, levels: FloatArray) -> Forecast:
     """A tidy forecast in which series without history are 0 and reported."""
-    empty = np.isfinite(history).sum(axis=1) == 0
     mean, quantiles = tidy(
-        np.where(empty[:, None], 0.0, point),
-        np.where(empty[:, None, None], 0.0, levels),
+        np.where(known[:, None], point, 0.0),
+        np.where(known[:, None, None], levels, 0.0),
         panel.closed[:, panel.history : panel.history + panel.horizon],
     )
-    return Forecast(mean, quantiles, {int(i): NO_HISTORY for i in np.flatnonzero(empty)})
+    return Forecast(mean, quantiles, {int(i): NO_HISTORY for i in np.flatnonzero(~known)})

@@ -52,9 +52,12 @@ def blocks(size: int) -> Iterator[slice]:
             release()
 
 
-def row_blocks(rows: int, columns: int, cells: int = BLOCK_ROWS) -> Iterator[slice]:
-    """Yield consecutive rows of a matrix, about ``cells`` cells at a time; memory is released if there are several."""
-    size = max(1, cells // max(1, columns))
+def row_blocks(rows: int, columns: int, cells: int | None = None) -> Iterator[slice]:
+    """Yield consecutive rows of a matrix, about ``cells`` cells at a time (None: :data:`BLOCK_ROWS`).
+
+    Memory is released after each of several blocks.
+    """
+    size = max(1, (BLOCK_ROWS if cells is None else cells) // max(1, columns))
     for first in range(0, rows, size):
         yield slice(first, min(first + size, rows))
         if size < rows:

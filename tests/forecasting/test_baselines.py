@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.forecasting.baselines import NO_HISTORY, MovingAverage, SeasonalNaive, last_mean, open_demand
-from tests.forecasting.panels import panel_of
+from tests.forecasting.panels import awkward_panel, panel_of
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -55,6 +55,17 @@ def test_average_is_the_mean_of_the_last_known_values():
     weeks = np.r_[np.full(20, 100.0), np.arange(1.0, 9.0), np.nan]
     assert average(panel_of(weeks, "W-MON", 2)).mean[0].tolist() == [4.5, 4.5]
     assert last_mean(np.array([[np.nan, np.nan]]), 3).tolist() == pytest.approx([np.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize("baseline", [SeasonalNaive(), SeasonalNaive("fixed"), MovingAverage()])
+@pytest.mark.parametrize("frequency", ["D", "MS"])
+def test_forecasts_do_not_depend_on_the_blocks_of_series(baseline, frequency, monkeypatch):
+    panel = awkward_panel(frequency)
+    whole = baseline.predict(panel, LEVELS)
+    monkeypatch.setattr("tasks.storage.mapped.BLOCK_ROWS", 1)
+    found = baseline.predict(panel, LEVELS)
+    assert (found.mean.tobytes(), found.quantiles.tobytes()) == (whole.mean.tobytes(), whole.quantiles.tobytes())
+    assert found.failed == whole.failed
 
 
 def test_months_repeat_the_year_before():
