@@ -26,6 +26,8 @@ SERVED = "restock-served.json"
 SECONDS_TO_ANSWER = 10
 LAST_RUNS = 12
 MOST_WAITING = 50
+# Prefect returns at most so many runs at once. Another company may have many more runs than this one.
+PAGE, MOST_PAGES = 200, 10
 REUSED = "Cached"
 RUNNING = "RUNNING"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -106,10 +108,14 @@ class RunBoard:
         )
 
     def _runs(self, wanted: Mapping[str, Any], limit: int, sort: str = "START_TIME_DESC") -> list[dict[str, Any]]:
-        """Return the first runs on this settings file; the server has other runs too."""
-        request = {"flow_runs": dict(wanted), "sort": sort, "limit": 200}
-        found = self._post("/flow_runs/filter", request)
-        own = [run for run in found if (run.get("parameters") or {}).get("settings_file") == self.settings_file]
+        """Return the first runs on this settings file among the last ones of the server, which has other runs too."""
+        own: list[dict[str, Any]] = []
+        for page in range(MOST_PAGES):
+            request = {"flow_runs": dict(wanted), "sort": sort, "limit": PAGE, "offset": page * PAGE}
+            found = self._post("/flow_runs/filter", request)
+            own += [run for run in found if (run.get("parameters") or {}).get("settings_file") == self.settings_file]
+            if len(own) >= limit or len(found) < PAGE:
+                break
         return own[:limit]
 
     def _tasks(self, run: str, state: str = "") -> int:
