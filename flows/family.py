@@ -64,7 +64,8 @@ def end_soon_after_a_signal(line: str | None = None) -> None:
 
     The earlier handlers run first: Prefect reports the end of the run. Threads that still compute after that time
     end with the process. Their unfinished work is lost; stored results are kept. Prefect replaces the handler of
-    SIGTERM when a flow starts, therefore a flow calls this again.
+    SIGTERM when a flow starts, therefore a flow calls this again. Without a line, Prefect's handler stays in its place:
+    Prefect records a run as crashed, not as cancelled, if another handler is there.
 
     Args:
         line: the last line on the terminal; empty = nothing more is printed; None = the line of an earlier call, else
@@ -78,6 +79,8 @@ def end_soon_after_a_signal(line: str | None = None) -> None:
         earlier = signal.getsignal(number)
         if getattr(earlier, "ends_soon", False) or earlier is signal.SIG_IGN:
             continue
+        if _end.line is None and callable(earlier):
+            continue  # the thread that listens limits the time
         signal.signal(number, _handler(earlier))
 
 

@@ -23,6 +23,7 @@ from flows.family import EXIT_CODE, ends_soon_after_a_signal, say_at_the_end
 from flows.outcome import name_of_backfill, name_of_run
 from flows.own_stages import AT_THE_END
 from flows.preparation import run_date_of, weeks_between
+from schemas.errors import ConfigError
 from schemas.outputs import MANIFEST, REPLENISHMENT
 from schemas.run import RunContext
 from tasks.configuration.settings_file import load_settings
@@ -92,22 +93,23 @@ def show_what_is_in_force(flow: Flow[..., Any], flow_run: FlowRun, state: State[
         return  # the last line on the terminal says so
     given = flow_run.parameters
     settings = load_settings(Path(str(given["settings_file"])), given.get("overrides") or [])
-    lake = open_existing_lake(settings.storage)
-    began = _began(flow_run.id)
+    lake, began = _lake(settings.storage), _began(flow_run.id)
     end = "crashed" if state.is_crashed() else "cancelled"
     if "date_from" in given:
         weeks = weeks_between(_day(given["date_from"]), _day(given["date_to"]))
-        published = [week for week in weeks if came_into_force(lake, week, began)]
-        line, what = _published_weeks(published, len(weeks)), f"{end}, {len(published)} of {len(weeks)} weeks published"
+        published = [week for week in weeks if lake is not None and came_into_force(lake, week, began)]
+        line = f"{_published_weeks(published, len(weeks))} {START_AGAIN}"
+        what = f"{end}, {len(published)} of {len(weeks)} weeks published"
         name = name_of_backfill(weeks[0], given["date_to"], what, settings.name)
     else:
         as_of = _day(given["as_of"]) if given.get("as_of") else run_date_of(flow_run)
         scope = given.get("stores"), given.get("categories")
-        is_new = not given.get("dry_run") and not any(scope) and came_into_force(lake, as_of, began)
-        line = _published(lake, as_of) if is_new else _not_published(lake, as_of)
-        what = f"published, then {end}" if is_new else f"{end}, not published"
+        line, what = f"{_not_published(lake, as_of)} {START_AGAIN}", f"{end}, not published"
+        preview = given.get("dry_run") or any(scope)
+        if lake is not None and not preview and came_into_force(lake, as_of, began):
+            line, what = _published(lake, as_of), f"published, then {end}"
         name = name_of_run(as_of, what, settings.name, *scope)
-    flow_run_logger(flow_run, flow).warning("%s %s", line, START_AGAIN)
+    flow_run_logger(flow_run, flow).warning(line)
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run.id, name=name)
 
@@ -117,6 +119,14 @@ def _began(flow_run_id: UUID) -> datetime:
     with get_client(sync_client=True) as client:
         states = client.read_flow_run_states(flow_run_id)
     return max((state.timestamp for state in states if state.is_running()), default=datetime.now(UTC))
+
+
+def _lake(storage: str) -> Lake | None:
+    """The lake; None if it does not exist, because a run was stopped before it stored anything."""
+    try:
+        return open_existing_lake(storage)
+    except ConfigError:
+        return None
 
 
 def _day(given: Any) -> date:
@@ -130,9 +140,9 @@ def _published(lake: Lake, as_of: date) -> str:
     return f"The file of {as_of} is in force. It was published before the run was stopped: {file}"
 
 
-def _not_published(lake: Lake, as_of: date) -> str:
-    kept = f" The earlier file of {as_of} is in force." if _in_force(lake, as_of) is not None else ""
-    return f"Nothing was published.{kept}"
+def _not_published(lake: Lake | None, as_of: date) -> str:
+    kept = lake is not None and _in_force(lake, as_of) is not None
+    return f"Nothing was published.{f' The earlier file of {as_of} is in force.' if kept else ''}"
 
 
 def _published_weeks(published: Sequence[date], count: int) -> str:

@@ -22,15 +22,16 @@ from tasks.publication.versions import (
 from tasks.report.formats import percent
 from tasks.storage.lake import Lake
 
-IN_FORCE, REPLACED = "in force", "replaced"
+IN_FORCE, REPLACED, INTERRUPTED = "in force", "replaced", "interrupted"
 
 
 def publication_rows(lake: Lake) -> list[dict[str, Any]]:
     """Return one row per version of every publication, the latest run date and version first.
 
-    Columns: date, version, state (``in force``, ``replaced`` or ``withdrawn``), published (time, UTC), by (who
-    published it), approved, rows, units, to_send, changed (share of targets changed since the file before), alarms
-    and note (rollbacks and withdrawals, by whom, and why).
+    Columns: date, version, state (``in force``, ``replaced``, ``withdrawn``, or ``interrupted``: the run was stopped
+    before the version came into force), published (time, UTC), by (who published it), approved, rows, units, to_send,
+    changed (share of targets changed since the file before), alarms and note (rollbacks and withdrawals, by whom, and
+    why).
     """
     rows = []
     for day in sorted({*dates_of(lake, RUNS), *dates_of(lake, VERSIONS)}, reverse=True):
@@ -54,14 +55,13 @@ def readable(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _row(version: Version, events: list[Event]) -> dict[str, Any]:
     own = [event for event in events if event.version == version.number]
-    withdrawn = bool(events) and events[-1].action == WITHDRAWN and events[-1].version == version.number
     totals = version.manifest.get(TOTALS) or {}
     approval = version.manifest.get(APPROVAL) or {}
     raised = Counter(alarm["name"] for alarm in version.manifest.get(ALARMS) or [])
     return {
         "date": version.as_of.isoformat(),
         "version": version.number,
-        "state": IN_FORCE if version.in_force else WITHDRAWN if withdrawn else REPLACED,
+        "state": _state(version, events),
         "published": own[0].at if own else "",
         "by": own[0].by if own else "",
         "approved": approval.get("by", ""),
@@ -72,6 +72,15 @@ def _row(version: Version, events: list[Event]) -> dict[str, Any]:
         "alarms": ", ".join(sorted(raised)),
         "note": "; ".join(_told(event) for event in own if event.action != PUBLISHED),
     }
+
+
+def _state(version: Version, events: list[Event]) -> str:
+    if version.in_force:
+        return IN_FORCE
+    last = events[-1].version if events else 0
+    if version.number > max([0, *(event.version for event in events)]):
+        return INTERRUPTED
+    return WITHDRAWN if last == version.number and events[-1].action == WITHDRAWN else REPLACED
 
 
 def _told(event: Event) -> str:

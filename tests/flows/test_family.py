@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from flows import family
 from tasks.publication.versions import verify
 from tasks.storage.lake import open_lake
 from tests.commands import Start
@@ -109,6 +110,19 @@ def test_a_signal_ends_a_run_and_one_line_says_how_to_resume(
     assert out == "Stopping. Finished stages are kept. Start the same command again to resume.\n"
     assert process.returncode
     wait_for_the_end(child)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_can_cancel_its_run_and_a_signal_still_ends_it(number: signal.Signals, fork: Start) -> None:
+    process = fork("tests.flows.cancelled_run", environment=dict(os.environ))
+    until = time.monotonic() + SECONDS_TO_WAIT
+    while "\n" not in process.output()[0]:
+        assert process.poll() is None, process.output()
+        assert time.monotonic() < until, process.output()
+        time.sleep(0.05)
+    os.kill(process.pid, number)
+    code, out, err = process.wait()
+    assert (code, out) == (family.EXIT_CODE, "True\n"), err
 
 
 IN_FORCE = f"The file of {AS_OF} is in force. It was published before the run was stopped: "

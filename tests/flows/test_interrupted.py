@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,6 +112,20 @@ def test_a_run_that_was_killed_before_the_event_was_recorded(
             publish(settings.parent / "lake", 5)
     run = ended(weekly_replenishment, Crashed(), as_of=str(AS_OF))
     assert run.name == f"{AS_OF} · published, then crashed · shoes"
+
+
+def test_the_first_run_that_was_stopped_before_it_stored_anything(
+    ended: Ended, settings: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.rmtree(settings.parent / "lake")
+    assert (
+        ended(weekly_replenishment, Cancelling(), as_of=str(AS_OF)).name
+        == f"{AS_OF} · cancelled, not published · shoes"
+    )
+    assert "Nothing was published. Start" in caplog.text
+    weeks = {"date_from": str(AS_OF), "date_to": str(AS_OF)}
+    assert " · cancelled, 0 of 1 weeks published · " in ended(backfill, Cancelling(), **weeks).name
+    assert not (settings.parent / "lake").exists()
 
 
 def test_a_backfill(ended: Ended, settings: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -52,3 +52,26 @@ def test_the_list_says_what_is_in_force_by_whom_and_how_much_changed(tmp_path: P
         ("2025-01-02", 1): ("in force", "schedule", "put back in force by Tom: wrong stock"),
         ("2024-12-26", 1): ("withdrawn", "schedule", "withdrawn by Tom"),
     }
+
+
+def test_a_version_that_never_came_into_force_is_not_called_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = open_lake(str(tmp_path / "lake"))
+    made = replace(fake_run.outputs(), history=None, stock_by_day=None)
+    promote = lake.promote
+
+    def killed(folder: Path, key: str, last: str) -> None:
+        if key.startswith("runs/"):
+            raise KeyboardInterrupt
+        promote(folder, key, last)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake, "promote", killed)
+        with pytest.raises(KeyboardInterrupt):
+            publish_run(lake, fake_run.context(), made, fake_run.facts(), "schedule")
+    assert [(row["version"], row["state"], row["by"]) for row in publication_rows(lake)] == [(1, "interrupted", "")]
+    publish_run(lake, fake_run.context(), made, fake_run.facts(), "schedule")
+    assert [(row["version"], row["state"], row["by"]) for row in publication_rows(lake)] == [
+        (1, "in force", "schedule")
+    ]
