@@ -27,6 +27,8 @@ _WIDTHS = (9, 60)
 _ROWS_MEASURED = 500
 _TEXT_FORMAT, _DATE_FORMAT, _WHOLE_FORMAT, _DECIMAL_FORMAT = "@", "yyyy-mm-dd", "#,##0", "#,##0.0"
 _PERCENT_FORMAT, _GENERAL_FORMAT = "0.0%", "General"
+# The font of cells without a style.
+_FONT = "Calibri"
 # XML 1.0 does not allow these characters.
 _NOT_ALLOWED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _LONGEST_TEXT = 32_767
@@ -99,15 +101,20 @@ def _write_sheet(book: Any, sheet: Sheet, currency: str, header: Mapping[str, st
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.styles import Font
     from openpyxl.utils import get_column_letter
+    from openpyxl.worksheet.properties import PageSetupProperties
 
     page = book.create_sheet(sheet.title)
     frame = _largest_rows(sheet)
     columns = [_Column.of(frame[name], sheet.number_format(str(name), currency)) for name in frame.columns]
     names = [header.get(str(name), str(name)) for name in frame.columns]
     page.freeze_panes = "A2"
+    # Printed on as many pages as the rows need, each with all columns and the header.
+    page.page_setup.orientation, page.page_setup.fitToHeight = "landscape", 0
+    page.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    page.print_title_rows = "1:1"
     for position, (name, column) in enumerate(zip(names, columns, strict=True), start=1):
         page.column_dimensions[get_column_letter(position)].width = column.width(name)
-    bold = Font(bold=True)
+    bold = Font(name=_FONT, bold=True)
 
     def text(value: str) -> Any:
         value = _NOT_ALLOWED.sub("", value)[:_LONGEST_TEXT]
@@ -169,6 +176,8 @@ class _Column:
         values = [_native(value) for value in column.tolist()]
         if any(isinstance(value, datetime) for value in values):
             return cls(values, _DATE_FORMAT)
+        if all(isinstance(value, bool | None) for value in values):
+            return cls(values, _GENERAL_FORMAT)
         fraction = any(isinstance(value, float) and not value.is_integer() for value in values)
         return cls(values, number_format or (_DECIMAL_FORMAT if fraction else _WHOLE_FORMAT))
 
@@ -182,7 +191,8 @@ class _Column:
         if isinstance(value, datetime):
             return value.date().isoformat()
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return f"{value:,.2f}" if "." in self.number_format else f"{value:,.0f}"
+            unit = "".join(re.findall('"(.*)"', self.number_format))
+            return (f"{value:,.2f}" if "." in self.number_format else f"{value:,.0f}") + (f" {unit}" if unit else "")
         return "" if value is None else str(value)
 
 

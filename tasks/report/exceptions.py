@@ -136,11 +136,18 @@ def _shortage(row: dict[str, object], stock: float, after: float, limit: str, la
     ]
     taken = -float(str(row.get(_TAKEN_BY.get(limit, ""), 0.0)))
     if taken > 0:
+        units, one = language.number(taken), round(taken) == 1
         parts.append(
             language(
+                "constraint: {limit}, which reduces the target by {units} unit",
+                limit=language.known(limit),
+                units=units,
+            )
+            if one
+            else language(
                 "constraint: {limit}, which reduces the target by {units} units",
                 limit=language.known(limit),
-                units=language.number(taken),
+                units=units,
             )
         )
     elif limit != _NO_CONSTRAINT:

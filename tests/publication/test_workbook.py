@@ -58,7 +58,7 @@ def test_ids_are_text_and_numbers_and_dates_are_native(tmp_path: Path) -> None:
         (1.25, "n", "General"),
         (2.5, "n", "#,##0.0"),
         (datetime(2025, 1, 31), "d", "yyyy-mm-dd"),
-        (True, "b", "#,##0"),
+        (True, "b", "General"),
     ]
     assert [cell.value for cell in page[3]] == ["7", 1200, None, 1_000_000, 12, 3, None, False]
 
@@ -71,6 +71,21 @@ def test_header_is_frozen_and_filtered_and_columns_fit(tmp_path: Path) -> None:
     assert page["A1"].value == "Artículo"
     assert page["A1"].font.bold
     assert [page.column_dimensions[letter].width for letter in "ABC"] == [12, 32, 60]
+
+
+def test_a_column_of_money_fits_the_name_of_the_currency(tmp_path: Path) -> None:
+    page = written(tmp_path, Sheet("One", frame()[["money"]], money=("money",)), currency="pesos")["One"]
+    assert page.column_dimensions["A"].width >= len("1,000,000 pesos")
+
+
+def test_a_printed_page_has_all_columns_and_the_header(tmp_path: Path) -> None:
+    page = written(tmp_path, Sheet("One", frame()))["One"]
+    assert page.sheet_properties.pageSetUpPr.fitToPage
+    assert (page.page_setup.orientation, page.page_setup.fitToHeight, page.print_title_rows) == (
+        "landscape",
+        0,
+        "$1:$1",
+    )
 
 
 @pytest.mark.parametrize("text", ["=1+1", '=HYPERLINK("http://x")', "+A1", "-A1", "@A1", "#N/A", "\t=1", "=-5"])

@@ -75,6 +75,8 @@ def test_shortage_is_the_demand_that_target_and_stock_do_not_cover() -> None:
     assert (second[c.KIND], second[c.UNITS]) == (STOCK_OUT, 1.0)
     assert np.isnan(second[c.MONEY])
     assert "constraint" not in second[c.REASON]
+    one = found(outputs(rows.assign(by_dc=-1.0)))[c.REASON][0]
+    assert one.endswith("reduces the target by 1 unit")
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def _nothing_to_send(prepared: Prepared) -> list[Alarm]:
 def _overdue(prepared: Prepared) -> list[Alarm]:
     """Arrivals of a table of open orders that are dated before the count, and so do not count."""
     inbound, center = prepared.tables.get("dc_inbound"), prepared.tables.get("dc_stock")
-    if inbound is None or center is None:
+    if inbound is None or inbound.empty or center is None:
         return []
     today = pd.Timestamp(prepared.as_of)
     counted = center.loc[center[c.DATE] <= today, c.DATE].max() if c.DATE in center.columns else today
@@ -149,7 +149,7 @@ def _overdue(prepared: Prepared) -> list[Alarm]:
         text = (
             f"dc_inbound: {numbered(len(inbound), '[the only row is|all # rows are]')} dated before the run date "
             f"{prepared.as_of} (last date: {inbound[c.DATE].max().date()}), so that the plan expects no arrivals. "
-            "Deliver the open orders with their expected dates, or remove the table from sources if there are none"
+            "Deliver the open orders with their expected dates. If there are none, the table may be empty"
         )
         return [alarm_of_rows("inbound_overdue", text, inbound)]
     # A table with more past than coming arrivals is a history.

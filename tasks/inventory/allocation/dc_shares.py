@@ -8,12 +8,10 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem, UnitsArray
 from tasks.inventory.allocation.disaggregate import SplitRows
-from tasks.inventory.allocation.rationing import Pairs, rationed
+from tasks.inventory.allocation.rationing import LIKELY_NOW, Pairs, rationed
 from tasks.inventory.allocation.sku_needs import SkuMix
 from tasks.inventory.model.sku_demand import sku_quantiles
 
-# A unit of a scarce SKU that sells before the next delivery with this probability is sent now in any case.
-LIKELY_NOW = 0.25
 # Highest service level of a SKU whose stock in the distribution center, without arrivals, does not cover the horizon.
 SCARCE_LEVEL = 0.91
 

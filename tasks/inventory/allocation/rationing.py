@@ -20,8 +20,10 @@ from schemas.plan import BoolArray, FloatArray, IndexArray
 from tasks.inventory.model.kernels import compiled
 from tasks.inventory.model.sku_demand import sale_probabilities
 
-# A pair runs out if its next unit sells before the next delivery with at least this probability.
+# A unit that sells before the next delivery with at least this probability probably sells.
 LIKELY = 0.5
+# A unit that sells before the next delivery with a probability above this is sent now, also if its SKU is scarce.
+LIKELY_NOW = 0.25
 # Digits of values that are compared, so that rounding errors do not decide.
 DIGITS = 9
 
@@ -55,10 +57,10 @@ class Pairs:
 
     @property
     def running_out(self) -> BoolArray:
-        """Pairs whose next unit probably sells before the delivery after the next (see ``LIKELY``)."""
+        """Pairs whose next unit probably sells before the delivery after the next; empty ones if it may sell."""
         one = np.ones(len(self.series), dtype=np.int64)
         chance, _ = sale_probabilities(self.demand, self.series, self.share, self.position, one)
-        selling: BoolArray = chance >= LIKELY
+        selling: BoolArray = (chance >= LIKELY) | ((chance > LIKELY_NOW) & (self.position < 1.0))
         return selling
 
     @property

@@ -42,6 +42,13 @@ def test_an_empty_selling_pair_comes_before_a_more_likely_sale():
     assert cut.tolist() == [1, 1, 0]
 
 
+def test_an_empty_pair_runs_out_if_its_next_unit_may_sell_and_another_one_if_it_probably_sells():
+    # P(a unit sells) is about 0.45 with rate 0.6, and 0.1 with rate 0.1.
+    assert pairs_of([0.6, 0.1], [0, 0]).running_out.tolist() == [True, False]
+    # The second unit sells with 0.44 (rate 1.4) and 0.6 (rate 2).
+    assert pairs_of([1.4, 2.0], [1, 1]).running_out.tolist() == [False, True]
+
+
 def test_the_rest_goes_where_it_sells_most_likely():
     cut = rationed(np.array([8, 8, 8]), pairs_of([6.0, 6.0, 0.5], [4, 1, 1]), ONE, np.array([3.0]))
     assert cut.tolist() == [4, 4, 1]
