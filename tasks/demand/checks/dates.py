@@ -225,7 +225,9 @@ def _by_weekday(days: pd.DatetimeIndex, counts: np.ndarray, span: pd.DatetimeInd
 
 
 def _swap(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(pd.to_datetime({"year": days.year, "month": days.day, "day": days.month}))
+    months = (days.year.to_numpy() - 1970) * 12 + days.day.to_numpy() - 1
+    dates = months.astype("datetime64[M]").astype("datetime64[D]") + (days.month.to_numpy() - 1)
+    return pd.DatetimeIndex(dates).as_unit(days.unit)
 
 
 def _profile(days: pd.DatetimeIndex, counts: np.ndarray, span: pd.DatetimeIndex) -> FloatArray:

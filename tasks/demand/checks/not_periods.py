@@ -184,18 +184,21 @@ class RepeatedKeys:
         several = np.diff(np.append(starts, len(order))) > 1
         first = order[starts]
         for counts, of in ((self._days, day[first] + _ORIGIN), (self._skus, sku[first])):
-            counts[0] += np.bincount(of, minlength=counts.shape[1])
-            counts[1] += np.bincount(of, several & (least == most), minlength=counts.shape[1]).astype(np.int64)
+            low = int(of.min())
+            span = slice(low, int(of.max()) + 1)
+            counts[0, span] += np.bincount(of - low)
+            counts[1, span] += np.bincount(of - low, several & (least == most)).astype(np.int64)
 
     def alarm(self, names: TextArray) -> list[Alarm]:
         """The alarm ``repeated_lines``, in a list; empty unless some dates or SKUs have lines twice, and others not."""
-        days = np.arange(2 * _ORIGIN) - _ORIGIN
-        for counts, what in ((self._days, "date"), (self._skus, "SKU")):
+        for all_counts, what in ((self._days, "date"), (self._skus, "SKU")):
+            counted = np.flatnonzero(all_counts[0])
+            counts = all_counts[:, counted]
             odd = (counts[0] >= LIMITS.fewest_skus) & (counts[1] >= LIMITS.same_lines * counts[0])
             others = counts[:, ~odd].sum(axis=1)
             if counts[1][odd].sum() < LIMITS.fewest_lines or others[1] >= LIMITS.sometimes_empty * others[0]:
                 continue
-            of = days[odd].astype("datetime64[D]") if what == "date" else names[odd]
+            of = (counted[odd] - _ORIGIN).astype("datetime64[D]") if what == "date" else names[counted[odd]]
             where = f"{'on' if what == 'date' else 'for'} {numbered(int(odd.sum()), f'# {what}[s]')}"
             keys = "SKUs" if what == "date" else "dates"
             return [

@@ -219,10 +219,10 @@ def rare(sold: FloatArray, cases: FloatArray, rate: FloatArray, fewest: int = LI
     """
     from scipy.special import bdtr
 
+    found: BoolArray = np.asarray((cases >= fewest) & (sold <= LIMITS.pattern_share * cases))
     # A rate of 1 would turn a single case into a pattern.
-    chance = bdtr(sold, np.maximum(cases, 1).astype(np.int64), np.minimum(rate, 0.97))
-    found: BoolArray = (cases >= fewest) & (sold <= LIMITS.pattern_share * cases) & (chance < LIMITS.pattern_chance)
-    return found
+    tries, most = np.maximum(cases, 1).astype(np.int64), np.minimum(rate, 0.97)
+    return found & (bdtr(sold, tries, most, where=found, out=np.ones(found.shape)) < LIMITS.pattern_chance)
 
 
 def ended_periods(frequency: Frequency) -> int:

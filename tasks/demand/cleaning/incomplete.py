@@ -85,7 +85,7 @@ def late_periods(units: FloatArray, known: BoolArray, kind: str, year: int) -> i
     total = units.sum(axis=0)
     ratio = np.full(length, np.inf)
     before: FloatArray = np.lib.stride_tricks.sliding_window_view(total, first)[:, ::step]
-    usual = np.array([_median_of_sold(values) for values in before[: length - first]])
+    usual = _medians_of_sold(before[: length - first])
     ratio[first:] = np.divide(total[first:], usual, out=np.full(length - first, np.inf), where=usual > 0)
     tail = length - LIMITS.late_periods[kind]
     reference = [ratio[at] for at in window if at < tail and not known[at]]
@@ -104,9 +104,15 @@ def late_periods(units: FloatArray, known: BoolArray, kind: str, year: int) -> i
     return found
 
 
-def _median_of_sold(values: FloatArray) -> float:
-    sold = values[values > 0]
-    return float(np.median(sold)) if len(sold) else 0.0
+def _medians_of_sold(values: FloatArray) -> FloatArray:
+    """The median of what is above 0 in each row; 0 where nothing is."""
+    sold = np.sort(np.where(values > 0, values, np.inf), axis=1)
+    number = (values > 0).sum(axis=1)
+    rows = np.arange(len(sold))
+    middle: FloatArray = (
+        sold[rows, np.maximum(number - 1, 0) // 2] + sold[rows, np.minimum(number // 2, number - 1)]
+    ) / 2
+    return np.where(number > 0, middle, 0.0)
 
 
 def _late_alarm(periods: pd.DatetimeIndex, units: FloatArray, late: int, kind: str) -> tuple[Alarm, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,12 @@ Tables = dict[str, pd.DataFrame]
 
 
 def chain(stores: int = 3, skus: int = 6, seed: int = 5) -> Tables:
+    """A copy of :func:`_chain`, which is made once."""
+    return {name: table.copy() for name, table in _chain(stores, skus, seed).items()}
+
+
+@cache
+def _chain(stores: int, skus: int, seed: int) -> Tables:
     """Sale lines of 364 days (Monday to Sunday) with a weekly profile and 2 to 12 units a day per store and SKU."""
     rng = np.random.default_rng(seed)
     days = pd.date_range(FIRST, pd.Timestamp(AS_OF) - pd.Timedelta(days=1))
