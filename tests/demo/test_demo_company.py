@@ -14,7 +14,7 @@ from schemas.settings import Settings
 from schemas.settings.layout import arrange
 from schemas.tables import TABLES
 from tasks.demo.company import settings_text, write_demo_company
-from tasks.demo.tables import demo_tables
+from tasks.demo.tables import DemoTables, demo_tables
 
 pytestmark = pytest.mark.slow
 
@@ -22,6 +22,11 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_demo_company(tmp_path_factory.mktemp("demo"), "slice", 7).parent
+
+
+@pytest.fixture(scope="module")
+def tables() -> DemoTables:
+    return demo_tables("slice", 7)
 
 
 def _checksums(folder: Path) -> dict[str, str]:
@@ -80,8 +85,7 @@ def test_every_file_has_the_columns_that_the_settings_name(folder: Path) -> None
         assert required <= set(source.columns), name
 
 
-def test_the_sales_file_holds_every_line_once_and_the_faults_between_them(folder: Path) -> None:
-    tables = demo_tables("slice", 7)
+def test_the_sales_file_holds_every_line_once_and_the_faults_between_them(folder: Path, tables: DemoTables) -> None:
     lines = _read(folder / "data" / "ventas.csv.gz")
     assert lines.columns.tolist() == ["Fecha", "Cliente", "Cod_Producto", "Uns", "Neto final"]
     assert len(lines) == len(tables.sales) + len(tables.faults)
@@ -93,8 +97,8 @@ def test_the_sales_file_holds_every_line_once_and_the_faults_between_them(folder
     assert lines["Fecha"].is_monotonic_increasing
 
 
-def test_the_workbook_holds_the_stores(folder: Path) -> None:
+def test_the_workbook_holds_the_stores(folder: Path, tables: DemoTables) -> None:
     stores = pd.read_excel(folder / "data" / "tiendas.xlsx", sheet_name="Tiendas")
-    expected = demo_tables("slice", 7).stores
+    expected = tables.stores
     assert stores["Cliente"].tolist() == expected[c.STORE_ID].tolist()
     assert stores["Capacidad"].tolist() == expected[c.STORAGE_CAPACITY].tolist()

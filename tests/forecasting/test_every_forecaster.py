@@ -31,9 +31,10 @@ MADE_HERE = [
 NAMES = [*MADE_HERE, *VARIANTS]
 
 
-def cases(use: Callable[[str], bool] = lambda _: True) -> list[ParameterSet]:
-    """Models to test, and their variants in the slow tier: pmdarima takes ten times as long as the other models."""
-    return [pytest.param(name, marks=[pytest.mark.slow] * (name in VARIANTS)) for name in NAMES if use(name)]
+def cases(use: Callable[[str], bool] = lambda _: True, tier: str = "slow") -> list[ParameterSet]:
+    """Models to test, and their variants in another tier: pmdarima takes ten times as long as the other models."""
+    marks = [getattr(pytest.mark, tier)]
+    return [pytest.param(name, marks=marks * (name in VARIANTS)) for name in NAMES if use(name)]
 
 
 def model_of(name: str) -> str:
@@ -131,13 +132,14 @@ def test_the_same_seed_gives_the_same_forecast_and_inputs_stay(name):
     check.check_repeats_and_leaves_its_input(partial(make, name, "D"), panel, first_forecast(name, "D"))
 
 
-@pytest.mark.parametrize("name", cases(lambda name: scope_of(name) is not Scope.GLOBAL))
+# By day, the ordinary ARIMA is tested: the order of series, and what is after the cutoff, do not reach the engine.
+@pytest.mark.parametrize("name", cases(lambda name: scope_of(name) is not Scope.GLOBAL, tier="nightly"))
 def test_series_in_another_order_get_the_same_forecasts(name):
     panel = awkward_panel("D", series_for(name))
     check.check_follows_the_order_of_series(partial(make, name, "D"), panel, first_forecast(name, "D"))
 
 
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("name", cases(tier="nightly"))
 def test_a_changed_future_changes_no_forecast(name):
     check.check_reads_nothing_behind_the_cutoff(partial(make, name, "D"), awkward_panel("D", series_for(name)))
 

@@ -24,10 +24,10 @@ from tasks.configuration.settings_file import load_settings
 from tasks.demand.ingest.table_checks import Judge, with_arrays, with_great_expectations
 from tasks.demand.ingest.validation import ValidatedTables, validate_tables
 from tasks.storage.source_files import expand_sources, read_tables
-from tests.breadth import examples
+from tests.breadth import NIGHTLY
 from tests.fuzz.company import TABLES, Company, companies
 
-EXAMPLES = int(os.environ.get("RESTOCK_FUZZ_EXAMPLES", str(examples(30))))
+EXAMPLES = int(os.environ.get("RESTOCK_FUZZ_EXAMPLES", str(300 if NIGHTLY else 15)))
 
 
 def ingest(file: Path, judge: Judge = with_arrays) -> tuple[Settings, ValidatedTables]:
