@@ -41,9 +41,9 @@ PYTEST = $(WITH_BYTECODE) $(BIN)/pytest
 # The worker processes take all cores: threads of linear algebra would wait for each other, and a waiting one computes.
 ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-# Two processes more than there are cores: tests of flows wait for their servers, approvals and kills.
+# Four processes more than there are cores: tests of flows wait for their servers, approvals and kills.
 tests: .venv/.installed-test .venv/.kernels
-	$(ONE_THREAD) $(PYTEST) -n $$(($(CORES) + 2))
+	$(ONE_THREAD) $(PYTEST) -n $$(($(CORES) + 4))
 
 test-fast: .venv/.installed-test .venv/.kernels ## the fast tier: no flows, servers, training or real data
 	$(ONE_THREAD) $(PYTEST) -q -n $(CORES) -m "not flow and not system and not shared_data and not slow"

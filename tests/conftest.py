@@ -42,6 +42,7 @@ LONGEST = (
     *WITH_TWIN,
     *SERVED,
     *WITH_NETWORKS,
+    "tests/golden/test_accuracy_guard",
     "tests/flows/test_deepar_sagemaker",
     "tests/flows/test_automations",
     "tests/flows/test_backfill",

@@ -10,6 +10,8 @@ from schemas import columns as c
 from schemas.errors import DataContractError
 from tests.demand.checks.conftest import AS_OF, chain, demand, sales_of
 
+pytestmark = pytest.mark.slow
+
 
 def with_rows(tables, *rows):
     """More sale lines: date, store, SKU, units, amount."""

@@ -9,6 +9,8 @@ import pytest
 from schemas import columns as c
 from tests.demand.checks.conftest import AS_OF, chain, demand, sales_of
 
+pytestmark = pytest.mark.slow
+
 KEYS = [c.DATE, c.STORE_ID, c.SKU]
 MONDAY = pd.Timestamp("2024-06-10")
 

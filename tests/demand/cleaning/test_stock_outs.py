@@ -14,6 +14,8 @@ from tasks.demand.cleaning.prepared import prepare
 from tasks.demand.panel import SKU_GAP, build_panel, judge_sales
 from tasks.demand.sku_facts import sku_facts
 
+pytestmark = pytest.mark.slow
+
 AS_OF = date(2024, 3, 1)
 DAYS = pd.date_range("2024-01-01", "2024-02-29")  # 60 days
 WEEK = [*range(21, 28)]
