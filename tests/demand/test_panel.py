@@ -188,6 +188,12 @@ def test_categorical_ids_give_the_same_panel(rich_tables, make_settings):
     )
 
 
+def test_sales_without_units_are_an_error(rich_tables, make_settings):
+    tables = {**rich_tables, "sales": rich_tables["sales"].assign(**{c.UNITS: 0.0})}
+    with pytest.raises(DataContractError, match="sales has no units before as_of"):
+        prepare(tables, make_settings(), AS_OF)
+
+
 def test_inputs_are_not_changed(rich_tables, make_settings):
     before = {name: frame.copy(deep=True) for name, frame in rich_tables.items()}
     build_panel(prepare(rich_tables, make_settings(cleaning={"merge_prefixes": {c.BRAND: ["A"]}}), AS_OF))

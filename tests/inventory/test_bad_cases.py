@@ -168,3 +168,14 @@ def test_arrivals_of_the_next_week_serve_the_next_delivery_not_this_one():
     assert sent_of(some, inputs).sum() == 0
     fill = [plan.costs.loc[plan.costs["chosen"], "fill_rate"].item() for plan in (none, some)]
     assert fill[1] > fill[0] + 0.2
+
+
+def test_a_horizon_of_blackout_dates_sends_nothing():
+    inputs = inputs_of(settings=FEW, **COSTED)
+    days = pd.DataFrame({"date": pd.date_range(AS_OF, periods=14), "frozen": 1.0})
+    inputs = replace(inputs, calendar=days)
+    plan = optimize(inputs)
+    assert plan.visits.empty
+    assert plan.deliveries.empty
+    assert sent_of(plan, inputs).sum() == 0
+    assert set(plan.explanations["limit"]) == {"no delivery"}

@@ -100,6 +100,11 @@ def prepare(
     frequency, label_alarms = labeled_frequency(corrected.facts.weeks, tables, settings)
     corrected.facts.weeks.clear()
     cells = sale_cells(corrected, frequency, as_of)
+    if not cells.store_rows.any():
+        raise DataContractError(
+            f"sales has no units before as_of {as_of}: its {lines.before.count:,} rows have 0 units or are returns. "
+            "Check the column units (sources.sales.columns)"
+        )
     last = frequency.shift(frequency.first_label_from(as_of), settings.horizon - 1)
     axis = Axis(frequency, frequency.between(cells.periods[0], last), cells.history)
     calendar = store_calendar(tables.get("calendar"), axis, cells.stores, cells.series_store)

@@ -234,10 +234,14 @@ def _searched(problem: PlanProblem, model: StoreModel, guides: Sequence[BoolArra
 
 
 def fixed_visits(problem: PlanProblem) -> BoolArray:
-    """Stores whose deliveries are not searched, shape (S,): unknown delivery cost, or limited deliveries per period."""
+    """Stores whose deliveries are not searched, shape (S,).
+
+    Their delivery cost is unknown, no delivery is possible within the horizon, or deliveries per period are limited.
+    """
     if problem.max_visits_per_period is not None:
         return np.ones(len(problem.store_ids), dtype=np.bool_)
-    return problem.free_visits if problem.free_visits is not None else np.zeros(len(problem.store_ids), dtype=np.bool_)
+    never = ~visitable(problem).any(axis=1)
+    return never if problem.free_visits is None else never | problem.free_visits
 
 
 def initial_candidates(model: StoreModel, guides: Sequence[BoolArray]) -> tuple[tuple[int, ...], ...]:

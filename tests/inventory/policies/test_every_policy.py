@@ -56,6 +56,16 @@ def test_without_cost_and_capacity_levels_follow_the_service_level(make_problem,
     np.testing.assert_allclose(plan.levels[:, 0], week[17] if paths else week[0])
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("paths", [0, 6])
+def test_a_store_without_any_possible_delivery_gets_none(make_problem, name, paths):
+    problem = make_problem(2, 3, 14, paths=paths, capacity=35, holding_cost=0.1)
+    problem = replace(problem, blackout=np.array([[True], [False]]).repeat(14, axis=1))
+    visits = make_policy(name).plan(problem).visits
+    assert not visits[0].any()
+    assert visits[1].any()
+
+
 def test_the_reorder_point_by_hand(make_problem):
     problem = make_problem(1, 1, 4, week=2)
     problem = replace(problem, mean=np.array([[1.0, 3.0, 1.0, 3.0]]))
