@@ -152,17 +152,18 @@ def changed_total(
     return found
 
 
-def expected_to_send(deliveries: pd.DataFrame, first: pd.Timestamp) -> int:
-    """Return the units of each store's first delivery from a date on, in the deliveries of an earlier file.
+def expected_to_send(deliveries: pd.DataFrame, visits: pd.DataFrame, first: pd.Timestamp) -> int:
+    """Return the units of each store's first delivery from a date on, as an earlier file expects them.
 
     Args:
-        deliveries: store_id, sku, visit_date, quantity.
+        deliveries: store_id, sku, visit_date, quantity; without the deliveries that bring nothing.
+        visits: store_id, date: all deliveries.
         first: the earliest delivery that a run can still change: its run date plus the lead time.
     """
-    dates = pd.to_datetime(deliveries[c.VISIT_DATE])
-    later = deliveries[dates >= first].assign(**{c.VISIT_DATE: dates})
-    next_date = later.groupby(c.STORE_ID)[c.VISIT_DATE].transform("min")
-    return round(float(later.loc[later[c.VISIT_DATE] == next_date, c.QUANTITY].sum()))
+    dates = pd.to_datetime(visits[c.DATE])
+    next_date = dates[dates >= first].groupby(visits[c.STORE_ID]).min()
+    due = pd.to_datetime(deliveries[c.VISIT_DATE]) == deliveries[c.STORE_ID].map(next_date)
+    return round(float(deliveries.loc[due, c.QUANTITY].sum()))
 
 
 def _near(value: int, reference: int, limit: float) -> bool:

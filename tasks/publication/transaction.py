@@ -155,11 +155,11 @@ def _guarded(
 
 def _due(earlier: EarlierRun, run: RunContext) -> int | None:
     """Units that an earlier file expected to be sent by this run; None if its deliveries cannot be read."""
-    table = next(table for table in output_tables(run.settings.quantiles) if table.name == "deliveries")
+    tables = {table.name: table for table in output_tables(run.settings.quantiles)}
     frequency = run.settings.period
     first = frequency.shift(frequency.first_label_from(run.as_of), run.settings.inventory.lead_time)
     try:
-        return expected_to_send(earlier.table(table), first)
+        return expected_to_send(earlier.table(tables["deliveries"]), earlier.table(tables["visits"]), first)
     except (PublicationError, StorageError):
         return None
 

@@ -110,9 +110,13 @@ def test_units_to_send_after_the_stock_of_another_day_are_not_compared() -> None
 def test_what_a_file_expects_for_the_next_run_is_the_first_delivery_of_each_store_from_then_on() -> None:
     rows = [("1", "a", "2025-01-06", 50.0), ("1", "a", "2025-01-13", 3.4), ("1", "b", "2025-01-13", 2.2)]
     rows += [("1", "a", "2025-01-16", 9.0), ("2", "a", "2025-01-15", 4.0), ("3", "a", "2025-01-06", 8.0)]
+    # The distribution center is empty on the 13th: the delivery of store 4 brings nothing.
+    rows += [("4", "a", "2025-01-20", 100.0)]
     deliveries = pd.DataFrame(rows, columns=[c.STORE_ID, c.SKU, c.VISIT_DATE, c.QUANTITY])
-    assert expected_to_send(deliveries, pd.Timestamp("2025-01-13")) == 10  # 3.4 + 2.2 + 4.0, rounded
-    assert expected_to_send(deliveries, pd.Timestamp("2025-01-17")) == 0
+    days = [("1", "06"), ("1", "13"), ("1", "16"), ("2", "15"), ("3", "06"), ("4", "13"), ("4", "20")]
+    visits = pd.DataFrame([(store, f"2025-01-{day}") for store, day in days], columns=[c.STORE_ID, c.DATE])
+    assert expected_to_send(deliveries, visits, pd.Timestamp("2025-01-13")) == 10  # 3.4 + 2.2 + 4.0, rounded
+    assert expected_to_send(deliveries, visits, pd.Timestamp("2025-01-21")) == 0
 
 
 def test_totals_sum_targets_and_units_to_send() -> None:
