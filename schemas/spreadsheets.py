@@ -11,7 +11,8 @@ import re
 
 FORMULA_STARTS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 LINE_STARTS = ("\t", "\r", "\n", "\0")
-_UNSEEN = "\0\t\n\r \u00a0\u200b\u200e\u200f\u2060\u3000\ufeff"
+_UNSEEN = r"[\s\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2060\ufeff]"
+_FORMULA = re.compile(f"{_UNSEEN}*[{re.escape(''.join(FORMULA_STARTS))}]")
 _APOSTROPHE = "'"
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?")
 
@@ -22,7 +23,7 @@ def starts_formula(text: str) -> bool:
     >>> [starts_formula(text) for text in ("=1+1", "-A1", " =A1", "-5", "+1,5", "a=b", "")]
     [True, True, True, False, False, False, False]
     """
-    begins = text.startswith(LINE_STARTS) or text.lstrip(_UNSEEN).startswith(FORMULA_STARTS)
+    begins = text.startswith(LINE_STARTS) or _FORMULA.match(text) is not None
     return begins and not _NUMBER.fullmatch(text)
 
 

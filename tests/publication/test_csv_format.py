@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -83,6 +83,7 @@ def test_free_text_outside_the_encoding_is_replaced() -> None:
 FORMULAS = st.tuples(st.sampled_from([*FORMULA_STARTS, "'=", "''@"]), st.text(max_size=8)).map("".join)
 
 
+@example(["\x1f@"], ",")
 @given(st.lists(FORMULAS | st.text(max_size=8), min_size=1, max_size=6), st.sampled_from([",", ";", "\t"]))
 def test_no_text_cell_is_a_formula_and_every_text_reads_back(texts: list[str], delimiter: str) -> None:
     texts = [text.replace("\x00", "").encode("utf-8", "ignore").decode() for text in texts]
