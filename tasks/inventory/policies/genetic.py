@@ -240,9 +240,9 @@ def fixed_visits(problem: PlanProblem) -> BoolArray:
     """
     if problem.max_visits_per_period is not None:
         return np.ones(len(problem.store_ids), dtype=np.bool_)
-    possible: BoolArray = visitable(problem).any(axis=1)
-    free = np.zeros(len(possible), dtype=np.bool_) if problem.free_visits is None else problem.free_visits
-    return free | ~possible
+    never = np.logical_not(visitable(problem).any(axis=1), dtype=np.bool_)
+    found: BoolArray = never if problem.free_visits is None else np.logical_or(never, problem.free_visits)
+    return found
 
 
 def initial_candidates(model: StoreModel, guides: Sequence[BoolArray]) -> tuple[tuple[int, ...], ...]:
