@@ -83,7 +83,7 @@ class RunBoard:
 
     def progress(self, run: object) -> str:
         """Return the progress of a run's forecasting and its remaining time; empty before the first shard."""
-        wanted = {"flow_run_id": {"any_": [str(run)]}, "key": {"any_": [PROGRESS]}}
+        wanted = {"flow_run_id": {"any_": [str(run)]}, "key": {"like_": f"{PROGRESS}%"}}
         found = self._post("/artifacts/filter", {"artifacts": wanted, "sort": "CREATED_DESC", "limit": 1})
         return str(found[0].get("description") or "") if found else ""
 

@@ -71,7 +71,7 @@ def forecast_stage(run: RunContext, panel: PrefectFuture[PanelRecord]) -> list[P
             return submit(runner, titled(forecast_model_shard, spec), **given)
 
         futures = [submitted(spec) for spec in shards]
-        progress = ForecastProgress([spec.model for spec in shards])
+        progress = ForecastProgress(run, [spec.model for spec in shards])
         before = [task for tasks in own.values() for task in tasks.before]
         for future in as_completed([*before, *tuned.values(), *futures]):
             record = future.result()

@@ -10,8 +10,9 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from schemas.records import ForecastRecord
+from schemas.run import RunContext
 from tasks.forecasting.progress import PROGRESS, duration, remaining_seconds
-from tasks.stages.support import say
+from tasks.stages.support import key_of, say
 
 # The log has at most this number of lines about the progress, and none about the last half minute.
 LINES = 10
@@ -26,17 +27,20 @@ class ForecastProgress:
         waiting: model of each shard that is not finished.
     """
 
-    def __init__(self, models: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, run: RunContext, models: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         """Create the progress artifact.
 
         Args:
+            run: the run; its company is part of the artifact's key.
             models: model of each shard.
             clock: seconds; only shown, never part of a result.
         """
         self.waiting = list(models)
         self._clock, self._started, self._total, self._line = clock, clock(), len(models), 0
         self._finished: list[tuple[str, float]] = []
-        self._artifact = cast(UUID, create_progress_artifact(0.0, key=PROGRESS, description="Shards finished"))
+        self._artifact = cast(
+            UUID, create_progress_artifact(0.0, key=key_of(run, PROGRESS), description="Shards finished")
+        )
 
     def add(self, record: ForecastRecord, reused: bool) -> None:
         """Count a finished shard. A reused one took no time and is not part of the estimate."""

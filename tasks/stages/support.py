@@ -46,8 +46,8 @@ def company_of_run(run: RunContext) -> str:
     return os.environ.get(COMPANY_VARIABLE) or run.settings.name
 
 
-def _key(run: RunContext, name: str) -> str:
-    """The key of an artifact. Settings files with the same ``name`` have different ones, as their deployments do."""
+def key_of(run: RunContext, name: str) -> str:
+    """Return the key of an artifact; settings files with the same ``name`` have different ones."""
     company, own = company_of_run(run), run.settings.name
     if company == own or artifact_key(company) == artifact_key(own):
         return artifact_key(name, own)
@@ -64,7 +64,7 @@ def show_table(run: RunContext, name: str, rows: Sequence[dict[str, Any]], descr
     if not _is_shown(name):
         return
     shown, text = displayed(rows, description)
-    create_table_artifact(table=shown, key=_key(run, name), description=f"{text} · {run_label(run)}")
+    create_table_artifact(table=shown, key=key_of(run, name), description=f"{text} · {run_label(run)}")
 
 
 def _is_shown(name: str) -> bool:
@@ -75,7 +75,7 @@ def show_markdown(run: RunContext, name: str, text: str, description: str) -> No
     """Publish a markdown artifact, unless :data:`SHOWN` excludes it."""
     if not _is_shown(name):
         return
-    create_markdown_artifact(markdown=text, key=_key(run, name), description=f"{description} · {run_label(run)}")
+    create_markdown_artifact(markdown=text, key=key_of(run, name), description=f"{description} · {run_label(run)}")
 
 
 def say(message: str) -> None:

@@ -15,6 +15,7 @@ from tasks.stages import progress as module
 from tasks.stages.forecast import last_time
 from tasks.stages.progress import ForecastProgress, WeeksProgress
 from tasks.storage.lake import open_lake
+from tests.publication import fake_run
 
 
 def test_the_remaining_time_follows_the_finished_shards_of_each_model() -> None:
@@ -30,20 +31,20 @@ def test_the_remaining_time_follows_the_finished_shards_of_each_model() -> None:
 def test_progress_in_the_ui_and_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Any] = []
     said: list[str] = []
-    monkeypatch.setattr(module, "create_progress_artifact", lambda percent, **_: shown.append(percent))
+    monkeypatch.setattr(module, "create_progress_artifact", lambda percent, key, **_: shown.append((percent, key)))
     monkeypatch.setattr(
         module, "update_progress_artifact", lambda _, percent, description: shown.append((percent, description))
     )
     monkeypatch.setattr(module, "say", said.append)
     now = [0.0]
-    progress = ForecastProgress(["xgboost", "xgboost", "arima", "arima"], lambda: now[0])
+    progress = ForecastProgress(fake_run.context(), ["xgboost", "xgboost", "arima", "arima"], lambda: now[0])
     table = TableRef(key="t", rows=1, sha256="f00")
     for model, seconds, reused in (("arima", 700.0, True), ("xgboost", 200.0, False), ("xgboost", 200.0, False)):
         now[0] += 100.0
         progress.add(ForecastRecord(model=model, table=table, series=1, seconds=seconds), reused)
     progress.add(ForecastRecord(model="arima", table=table, series=1, seconds=9.0), reused=False)
     assert shown == [
-        0.0,
+        (0.0, "forecast-progress-shoes"),
         (25.0, "1 of 4 shards finished"),
         (50.0, "2 of 4 shards finished, about 7 min remaining"),
         (75.0, "3 of 4 shards finished, about 2 min remaining"),
