@@ -22,7 +22,7 @@ from tasks.forecasting.trees.booster import Boosted
 from tasks.forecasting.trees.lags import as_columns, learn, served, unlearnt
 
 # Rows (series and level) that are continued at once, which bounds the memory of their past.
-ROWS_AT_ONCE = 20_000
+ROWS_AT_ONCE = 5_000
 
 
 class XgboostRecursiveForecaster:
