@@ -264,7 +264,7 @@ def category_gap_alarm(prepared: Prepared, empty: PairPeriods) -> list[Alarm]:
             "category_closed",
             f"sales: {numbered(len(names), '# categor[y|ies] [has|have]')} no sales in any store in some periods from "
             f"{first} to {last} ({first_few(names)}), and {numbered(len(names), '[was|were]')} sold in the same season "
-            "of another year. These periods count as unknown",
+            "of another year, or had no sales for a year or more. These periods count as unknown",
             dates=(first, last),
             count=len(names),
         )

@@ -1,7 +1,7 @@
 """Periods in which no store sells a category that sold in the same season of another year: unknown.
 
-The category was closed, or its supply was cut; a season of the year would have been empty in the other year too.
-Without sales after it, a gap may be the end of the category and stays known.
+The category was closed, or its supply was cut; a season of the year would have been empty in the other year too, and is
+shorter than a year. Without sales after it, a gap may be the end of the category and stays known.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def category_gaps(cells: SaleCells, stores: StorePeriods) -> PairPeriods:
     """Find the periods of such gaps in which the stores are open and their sales are known.
 
     A gap has at least ``LIMITS.category_gap`` open periods, a probability below ``LIMITS.sku_chance`` by the category's
-    own rate before it (:func:`tasks.demand.cleaning.gaps.log_chance_of_run`), and rows in at least
-    ``LIMITS.category_sold`` of the same periods a year before or after.
+    own rate before it (:func:`tasks.demand.cleaning.gaps.log_chance_of_run`), and either a year or more, or rows in at
+    least ``LIMITS.category_sold`` of the same periods a year before or after.
 
     Args:
         cells: cleaned sales; p pairs, T periods.
@@ -48,7 +48,7 @@ def category_gaps(cells: SaleCells, stores: StorePeriods) -> PairPeriods:
     empty = np.maximum(before - rows(low, start), 0).astype(np.float64)
     found = (length >= LIMITS.category_gap[cells.frequency.kind]) & (before >= LIMITS.pattern_cases)
     found &= log_chance_of_run(empty, before.astype(np.float64), length) < np.log(LIMITS.sku_chance)
-    sold = np.zeros(len(of), dtype=bool)
+    sold = stop - start >= year
     for shift in (-year, year):
         inside = (start + shift >= first) & (stop + shift <= end)
         a, b = np.clip(start + shift, 0, history), np.clip(stop + shift, 0, history)

@@ -17,6 +17,7 @@ WEEKS = pd.date_range("2022-01-03", periods=120, freq="W-MON")
     [
         (set(range(80, 110)), 30),  # closed for 30 weeks; sold in the year before
         (set(range(40, 66)), 26),  # sold in the year after
+        (set(range(30, 90)), 60),  # more than a year: no season
         (set(range(30, 50)) | set(range(82, 102)), 0),  # out of season in both years
         (set(range(90, 120)), 0),  # not sold since: it may have ended
         (set(range(80, 83)), 0),  # too short
