@@ -44,7 +44,7 @@ class PlannedEvent:
     Attributes:
         share: fraction of the days of each period that lie in an occurrence; 0 if the event does not apply to the
             series.
-        uplift: expected factor on demand on the days of the occurrence; 1 where none is stated.
+        uplift: expected factor on demand on the days of the occurrence; 0 if none is stated.
     """
 
     share: KnownFeature

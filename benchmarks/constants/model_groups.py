@@ -260,8 +260,8 @@ GROUPS = (
         e.COMBINED,
         "tasks.forecasting.event_effects:RULE",
         e.decision(20, "no data"),
-        {"doubt": "log units", "between": "log units", "largest": "factor"},
-        unmeasured="the guard's chains have no events table",
+        {"doubt": "log units", "unstated": "log units", "between": "log units", "largest": "factor"},
+        unmeasured="not measured since decision 34 changed it",
     ),
     Group(
         e.COMBINED,

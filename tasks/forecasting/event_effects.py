@@ -31,17 +31,22 @@ class EventRule:
     """The numbers of the effects of events (docs/decisions/0020-rates-events-and-seasons.md).
 
     Attributes:
-        doubt: standard deviation of the logarithm of an expected uplift.
+        doubt: standard deviation of the logarithm of an expected uplift, and of the uplift of a category around that
+            of all categories.
+        unstated: the same if no uplift is stated: the expected logarithm is 0.
         between: standard deviation of the logarithm of an uplift between occurrences of one event.
         largest: an observed uplift lies between 1 / largest and largest.
     """
 
     doubt: float = 0.3
+    unstated: float = 0.5
     between: float = 0.15
     largest: float = 10.0
 
 
 RULE = EventRule()
+# Events in the same periods share their effect: each is estimated on what the others leave, in turn.
+_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -142,14 +147,19 @@ def event_effects(panel: Panel) -> EventEffects:
 
     The uplift u of an occurrence is observed on the sums over its series: sold = usual * (1 + share * (u - 1)), where
     usual is the mean of the same weekdays of the weeks around it (``AROUND``) without events. Its logarithm is normal
-    with a variance by chance v from the errors of the series (Cochran 1977, chapter 6) plus ``between`` squared. An
-    expected uplift is normal with ``doubt``. The uplift of the next occurrence is the posterior mean, weighted by the
-    precisions (credibility; Buhlmann and Gisler 2005, chapter 2):
+    with a variance by chance v from the errors of the series (Cochran 1977, chapter 6) and of Poisson counts, plus
+    ``between`` squared. An expected uplift is normal with ``doubt``, or ``unstated``. The uplift of the next
+    occurrence is the posterior mean, weighted by the precisions (credibility; Buhlmann and Gisler 2005, chapter 2):
 
         log u = (log expected / doubt^2 + sum of w * log observed) / (1 / doubt^2 + sum of w), w = 1 / (between^2 + v)
 
     Example: 1.5 is expected, two occurrences without chance had 1.2: u = 1.23. With one occurrence it is 1.25, with
     none 1.5. A past occurrence counts with its own observed uplift, shrunk toward u by its chance.
+
+    If the event concerns several categories, the uplift of each one is the posterior mean of its own observed uplifts
+    in the same way. It expects u, with ``doubt``, and the variance between its occurrences follows from them. Example:
+    of two categories, one sold three times the usual units in two occurrences and the other the usual ones. Their
+    uplifts are 2.8 and 1.1, not both 1.9.
 
     Args:
         panel: all series of the network.
@@ -162,15 +172,51 @@ def event_effects(panel: Panel) -> EventEffects:
     if not len(periods):
         # A fold may end before the first day of the only event.
         return EventEffects(periods, factor, variance, panel.history, panel.horizon)
-    demand = open_demand(panel)
-    usual = _usual(panel, demand, periods, busy)
-    for event in panel.events.values():
-        share, expected = (grid[:, periods] for grid in _grid(event))
-        uplift, doubt = _uplifts(share, expected, demand, usual, periods)
-        own = 1.0 + share * (uplift - 1.0)
-        factor *= own
-        variance += np.square(share * uplift * doubt / own)
+    known = _Known.of(panel, periods, busy)
+    grids = [tuple(grid[:, periods] for grid in _grid(event)) for event in panel.events.values()]
+    own = [np.ones_like(factor) for _ in grids]
+    together = (np.stack([share > 0 for share, _ in grids]).sum(axis=0) > 1).any()
+    for last in [*[False] * (_ROUNDS - 1), True] if together else [True]:
+        for at, (share, expected) in enumerate(grids):
+            factor /= own[at]
+            uplift, doubt = _uplifts(share, expected, known.without(factor))
+            own[at] = 1.0 + share * (uplift - 1.0)
+            factor *= own[at]
+            if last:
+                variance += np.square(share * uplift * doubt / own[at])
     return EventEffects(periods, factor, np.sqrt(variance), panel.history, panel.horizon)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of the m periods with events.
+
+    Attributes:
+        periods: shape (m,), positions on the panel's axis.
+        past: shape (m,), the period is known.
+        sold: shape (n, m), units; NaN = unknown, or ahead.
+        usual: shape (n, m), units that are usual around the period; NaN if they are unknown.
+        category: shape (n,), number of the category of each series.
+    """
+
+    periods: IndexArray
+    past: BoolArray
+    sold: FloatArray
+    usual: FloatArray
+    category: IndexArray
+
+    @classmethod
+    def of(cls, panel: Panel, periods: IndexArray, busy: BoolArray) -> _Known:
+        """Read the panel's history."""
+        demand, past = open_demand(panel), periods < panel.history
+        sold = np.full((panel.n, len(periods)), np.nan)
+        sold[:, past] = demand[:, periods[past]]
+        category = np.unique(panel.series[c.CATEGORY].astype(str), return_inverse=True)[1]
+        return cls(periods, past, sold, _usual(panel, demand, periods, busy), category)
+
+    def without(self, factor: FloatArray) -> _Known:
+        """The same as if some effects had not been there."""
+        return replace(self, sold=self.sold / factor)
 
 
 def _grid(event: PlannedEvent) -> tuple[FloatArray, FloatArray]:
@@ -193,28 +239,70 @@ def _usual(panel: Panel, demand: FloatArray, periods: IndexArray, busy: BoolArra
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
-def _uplifts(
-    share: FloatArray, expected: FloatArray, demand: FloatArray, usual: FloatArray, periods: IndexArray
-) -> tuple[FloatArray, FloatArray]:
+def _uplifts(share: FloatArray, expected: FloatArray, known: _Known) -> tuple[FloatArray, FloatArray]:
     """Uplift of one event, and the standard deviation of its logarithm for an occurrence ahead, shape (n, m) each."""
-    past = periods < demand.shape[1]
-    sold = np.full(share.shape, np.nan)
-    sold[:, past] = demand[:, periods[past]]
-    used = (share > 0) & np.isfinite(sold) & np.isfinite(usual)
-    weight, precision = 0.0, 1.0 / RULE.doubt**2
-    observed = []
-    for run in _runs(share, periods):
-        found = _observed(np.where(used, share, 0.0)[:, run], sold[:, run], usual[:, run])
-        if found is not None:
-            observed.append((run, *found))
-            precision += 1.0 / (RULE.between**2 + found[1])
-            weight += found[0] / (RULE.between**2 + found[1])
-    log = (np.log(expected) / RULE.doubt**2 + weight) / precision
-    doubt = np.where(past, 0.0, np.sqrt(1.0 / precision + RULE.between**2))
-    for run, own, chance in observed:
-        mixed = (own * RULE.between**2 + log[:, run] * chance) / (RULE.between**2 + chance)
-        log[:, run] = np.where(past[run], mixed, log[:, run])
-    return np.exp(log), np.broadcast_to(doubt, log.shape)
+    stated = expected > 0
+    prior = np.log(np.where(stated, expected, 1.0))
+    doubt = np.where(stated, RULE.doubt, RULE.unstated)
+    used = np.where((share > 0) & np.isfinite(known.sold) & np.isfinite(known.usual), share, 0.0)
+    runs = list(_runs(share, known.periods))
+    network = [_observed(used[:, run], known, run, np.zeros_like(known.category)) for run in runs]
+    log, own, precision = _posterior(prior, doubt, runs, network, RULE.between**2)
+    # An event that nobody described, and that was never seen, is no reason for wider intervals than a described one.
+    precision += np.where(precision > 0, doubt, RULE.doubt) ** -2.0
+    if len(np.unique(known.category[(share > 0).any(axis=1)])) > 1:
+        local = [_observed(used[:, run], known, run, known.category) for run in runs]
+        apart = _of_categories(network, local, known.category)
+        log, own, found = _posterior(log, np.full(share.shape, RULE.doubt), runs, local, apart)
+        precision = found + 1.0 / (1.0 / precision + RULE.doubt**2)
+    ahead = np.where(known.past, 0.0, np.sqrt(1.0 / precision + RULE.between**2))
+    return np.exp(np.where(known.past, own, log)), ahead
+
+
+def _posterior(
+    prior: FloatArray,
+    doubt: FloatArray,
+    runs: Sequence[IndexArray],
+    observed: Sequence[tuple[FloatArray, FloatArray]],
+    between: float,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Logarithm of the uplift of the next occurrence, that of each past one, and the observed precision; (n, m) each.
+
+    Args:
+        prior: shape (n, m), expected logarithm.
+        doubt: shape (n, m), its standard deviation.
+        runs: the occurrences.
+        observed: of each one, the logarithm of its uplift and the variance by chance, shape (n,) each.
+        between: variance of the logarithm between occurrences.
+    """
+    weights = [1.0 / (between + chance) for _, chance in observed]
+    precision = sum(weights, start=np.zeros(len(prior)))
+    total = sum((weight * own for weight, (own, _) in zip(weights, observed, strict=True)), start=np.zeros(len(prior)))
+    log = (prior / doubt**2 + total[:, None]) / (1.0 / doubt**2 + precision[:, None])
+    past = log.copy()
+    for run, (own, chance) in zip(runs, observed, strict=True):
+        part = between / (between + chance[:, None])
+        past[:, run] = part * own[:, None] + (1.0 - part) * log[:, run]
+    return log, past, np.repeat(precision[:, None], prior.shape[1], axis=1)
+
+
+def _of_categories(
+    network: Sequence[tuple[FloatArray, FloatArray]],
+    local: Sequence[tuple[FloatArray, FloatArray]],
+    category: IndexArray,
+) -> float:
+    """Variance between occurrences of the difference between the uplifts of a category and of all categories.
+
+    The mean of that of the categories with two or more occurrences and of ``doubt`` squared, which counts as one
+    category with two: promotions and other shocks of a category are no part of the errors of its series.
+    """
+    first = np.unique(category, return_index=True)[1]
+    seen = np.array([np.isfinite(chance[first]) for _, chance in local])
+    apart = np.array([(own - of_all)[first] for (own, _), (of_all, _) in zip(local, network, strict=True)])
+    count = seen.sum(axis=0)
+    middle = np.where(seen, apart, 0.0).sum(axis=0) / np.maximum(count, 1)
+    found = np.square(np.where(seen, apart - middle, 0.0)).sum()
+    return float((RULE.doubt**2 + found) / (1 + np.maximum(count - 1, 0).sum()))
 
 
 def _runs(share: FloatArray, periods: IndexArray) -> Iterator[IndexArray]:
@@ -224,13 +312,21 @@ def _runs(share: FloatArray, periods: IndexArray) -> Iterator[IndexArray]:
         yield from np.split(at, np.flatnonzero(np.diff(periods[at]) > 1) + 1)
 
 
-def _observed(share: FloatArray, sold: FloatArray, usual: FloatArray) -> tuple[float, float] | None:
-    """Logarithm of the uplift of one occurrence and its variance by chance; None if nothing is known."""
+def _observed(share: FloatArray, known: _Known, run: IndexArray, group: IndexArray) -> tuple[FloatArray, FloatArray]:
+    """Logarithm of the uplift of one occurrence and its variance by chance, infinite if unknown; shape (n,) each.
+
+    Args:
+        share: shape (n, r), fraction of the days of each of its periods; 0 if its units are unknown.
+        known: what is known of the series.
+        run: shape (r,), the occurrence.
+        group: shape (n,), number of the group of series whose uplift is the same.
+    """
     own = share > 0
-    usual, sold = np.where(own, usual, 0.0), np.where(own, sold, 0.0)
-    base = float((share * usual).sum())
-    if base <= 0.0:
-        return None
-    uplift = float(np.clip(1.0 + (sold.sum() - usual.sum()) / base, 1.0 / RULE.largest, RULE.largest))
-    errors = (sold - usual * (1.0 + share * (uplift - 1.0))).sum(axis=1)
-    return float(np.log(uplift)), float(np.square(errors).sum()) / (uplift * base) ** 2
+    usual, sold = np.where(own, known.usual[:, run], 0.0), np.where(own, known.sold[:, run], 0.0)
+    level, total, base = (np.bincount(group, values.sum(axis=1)) for values in (usual, sold, share * usual))
+    seen = base > 0
+    base = np.where(seen, base, 1.0)
+    uplift = np.clip(1.0 + (total - level) / base, 1.0 / RULE.largest, RULE.largest)
+    errors = (sold - usual * (1.0 + share * (uplift[group, None] - 1.0))).sum(axis=1)
+    chance = np.bincount(group, np.square(errors)) / (uplift * base) ** 2 + 1.0 / np.where(seen, level, 1.0)
+    return np.where(seen, np.log(uplift), 0.0)[group], np.where(seen, chance, np.inf)[group]

@@ -114,3 +114,43 @@ def test_the_parts_of_a_median_contain_the_event():
     added = effects.parts(parts, panel).iloc[len(parts) :]
     assert added[c.DATE].eq(panel.horizon_periods[AHEAD]).all()
     assert added[c.UNITS].to_numpy() == pytest.approx(np.full(panel.n, 50.0))
+
+
+def test_categories_differ_by_what_was_observed_of_them():
+    """Example of the docstring of event_effects: one category reacts, the other does not."""
+    panel = with_event(past={10: 3.0, 30: 3.0}, noise=2.0, expected=0.0)
+    categories = np.repeat(["a", "b"], 15)
+    demand = panel.demand.copy()
+    demand[15:, [10, 30]] /= 3.0
+    panel = replace(panel, demand=demand, series=panel.series.assign(**{c.CATEGORY: categories}))
+    mean = forecast(panel)[:, AHEAD]
+    assert mean[:15].mean() == pytest.approx(280.0, rel=0.03)
+    assert mean[15:].mean() == pytest.approx(110.0, rel=0.03)
+    assert np.delete(forecast(panel), AHEAD, axis=1).mean() == pytest.approx(100.0, rel=0.01)
+
+
+def test_chance_in_a_category_is_not_its_own_uplift():
+    """Promotions of one category at a time raise and lower its observed uplifts; the event has one uplift."""
+    rng = np.random.default_rng(7)
+    panel = with_event(weeks=80, past=dict.fromkeys((10, 30, 50, 70), 1.6), noise=2.0, expected=0.0)
+    categories, demand = np.repeat(list("abcdef"), 5), panel.demand.copy()
+    for at in (10, 30, 50, 70):
+        demand[:, at] *= np.repeat(np.exp(rng.normal(0, 0.4, 6)), 5)
+    panel = replace(panel, demand=demand, series=panel.series.assign(**{c.CATEGORY: categories}))
+    effects = event_effects(panel)
+    found = np.log(effects.ahead(effects.factor, 1.0)[::5, AHEAD] / 1.6)
+    assert found.std() < 0.1
+
+
+def test_an_uplift_that_nobody_stated_is_learned_from_one_occurrence():
+    stated, unknown = (forecast(with_event(past={20: 2.5}, expected=uplift))[:, AHEAD].mean() for uplift in (1.0, 0.0))
+    assert stated < 215.0
+    assert unknown == pytest.approx(100.0 * 2.5 ** (1 / (1 + 0.15**2 / 0.5**2)), rel=0.01)
+    assert forecast(with_event(expected=0.0))[:, AHEAD].mean() == pytest.approx(100.0)
+
+
+def test_two_names_of_the_same_days_share_one_effect():
+    panel = with_event(past={10: 2.0, 30: 2.0}, noise=2.0, expected=0.0)
+    event = panel.events["black friday"]
+    found = forecast(replace(panel, events={"black friday": event, "cyber week": event}))
+    assert found[:, AHEAD].mean() == pytest.approx(200.0, rel=0.05)

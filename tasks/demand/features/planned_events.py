@@ -82,7 +82,7 @@ def planned_events(events: pd.DataFrame | None, cells: SaleCells, axis: Axis) ->
         axis: the panel's labels.
 
     Returns:
-        Name to event. If occurrences of a name overlap, the uplift is the mean, weighted by days.
+        Name to event. If occurrences of a name overlap, the uplift is the mean of the stated ones, weighted by days.
     """
     if events is None or events.empty:
         return {}
@@ -91,16 +91,18 @@ def planned_events(events: pd.DataFrame | None, cells: SaleCells, axis: Axis) ->
     for name, rows in events.groupby(events[c.NAME].astype(str), sort=True):
         categories, of_category = _distinguished(names, rows)
         shares = np.zeros((len(categories), len(axis.periods)))
-        weighted = np.zeros_like(shares)
+        weighted, known = np.zeros_like(shares), np.zeros_like(shares)
         for row, share in _occurrences(rows, axis):
             holds = np.ones(len(categories), dtype=bool)
             if c.CATEGORY in rows.columns and pd.notna(row[c.CATEGORY]):
                 holds = categories == str(row[c.CATEGORY])
             stated = row[c.UPLIFT] if c.UPLIFT in rows.columns else np.nan
             shares += holds[:, None] * share
-            weighted += holds[:, None] * share * (1.0 if pd.isna(stated) else float(stated))
+            if pd.notna(stated):
+                known += holds[:, None] * share
+                weighted += holds[:, None] * share * float(stated)
         if shares.any():
-            uplift = np.divide(weighted, shares, out=np.ones_like(shares), where=shares > 0)
+            uplift = np.divide(weighted, known, out=np.where(shares > 0, 0.0, 1.0), where=known > 0)
             stacked, inverse = np.unique(np.hstack([np.minimum(shares, 1.0), uplift]), axis=0, return_inverse=True)
             row_of_series = inverse.ravel()[of_category[of_series]]
             share, uplift = np.hsplit(stacked, 2)

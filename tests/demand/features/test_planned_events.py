@@ -43,7 +43,7 @@ def test_days_categories_and_uplifts(panel):
         event = one.events["fair"]
         at = np.ix_(np.arange(2), [4, 30])
         assert event.share.at(*at) == pytest.approx(np.array([[1 / 7, 3 / 7], [0, 3 / 7]]))
-        assert event.uplift.at(*at) == pytest.approx(np.array([[1.0, 1.4], [1.0, 1.4]]))
+        assert event.uplift.at(*at) == pytest.approx(np.array([[0.0, 1.4], [1.0, 1.4]]))
         assert event.share.at(np.arange(2)[:, None], np.arange(33)).sum() == pytest.approx(7 / 7)
         assert not any("event" in name for name in one.known)
 
