@@ -57,7 +57,7 @@ def test_a_training_walks_through_the_states_and_leaves_its_archive(
     assert {metric["MetricName"]: metric["Value"] for metric in job["FinalMetricDataList"]} == pytest.approx(
         {"train:final_loss": 0.001, "test:RMSE": 0.001, "test:mean_wQuantileLoss": 0.001}
     )
-    assert job["TrainingTimeInSeconds"] == job["BillableTimeInSeconds"] == 1
+    assert job["TrainingTimeInSeconds"] == job["BillableTimeInSeconds"] >= 1
     assert job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"]
     uri = job["ModelArtifacts"]["S3ModelArtifacts"]
     assert uri == f"s3://{BUCKET}/models/{name}/output/model.tar.gz"

@@ -25,7 +25,10 @@ from tasks.storage.machine import Cores
 from tests.engines.small_work import work
 
 VERSIONS = {"restock": code_version(), "python": platform.python_version()}
-HERE = f"The worker on {platform.node()} (process {os.getpid()})"
+
+
+def here() -> str:
+    return f"The worker on {platform.node()} (process {os.getpid()})"
 
 
 def test_a_worker_stores_what_the_run_would_have_stored(tmp_path: Path) -> None:
@@ -42,7 +45,7 @@ def test_a_worker_with_other_versions_is_refused_with_both() -> None:
     with pytest.raises(EngineError) as caught:
         run_work({**VERSIONS, "restock": "0.1.0+other", "no-such-package": "1.2"}, b"is never unpickled")
     assert str(caught.value).startswith(
-        f"{HERE} has restock {code_version()}, no-such-package not installed (2 in all); this run has restock "
+        f"{here()} has restock {code_version()}, no-such-package not installed (2 in all); this run has restock "
         "0.1.0+other, no-such-package 1.2 (2 in all). Results could differ. Install the same checkout"
     )
 
@@ -53,7 +56,7 @@ def test_a_worker_that_does_not_share_the_folder_is_refused(tmp_path: Path) -> N
     unseen = f"{tmp_path}/lake/{given.inputs.panel.key}"
     with pytest.raises(EngineError, match=f"{tmp_path}/lake is another folder there") as caught:
         run_work(VERSIONS, pickle.dumps(given))
-    assert str(caught.value).startswith(f"{HERE} does not see {unseen}, which this run has stored")
+    assert str(caught.value).startswith(f"{here()} does not see {unseen}, which this run has stored")
     shutil.rmtree(tmp_path / "lake")
     with pytest.raises(EngineError, match=f"does not see the folder {tmp_path}/lake, the setting `storage`"):
         run_work(VERSIONS, pickle.dumps(given))
