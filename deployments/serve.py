@@ -200,7 +200,7 @@ def _welcome(address: str, pages: dict[str, str], environment: dict[str, str], p
 def _own_deployments(address: str, company: str) -> dict[str, dict[str, Any]]:
     """Return the deployments of a company, by name without the company."""
     found = httpx.post(f"{address}/api/deployments/filter", json={}).raise_for_status().json()
-    # The names alone do not tell the company "shop" from "toy-shop".
+    # The names alone do not separate the company "shop" from "toy-shop".
     own = [one for one in found if one["work_queue_name"] == company]
     return {one["name"].removesuffix(f"-{company}"): one for one in own}
 

@@ -26,7 +26,7 @@ SERVED = "restock-served.json"
 SECONDS_TO_ANSWER = 10
 LAST_RUNS = 12
 MOST_WAITING = 50
-# Prefect returns at most so many runs at once. Another company may have many more runs than this one.
+# Prefect returns at most 200 runs at once. Another company may have many more runs than this one.
 PAGE, MOST_PAGES = 200, 10
 REUSED = "Cached"
 RUNNING = "RUNNING"

@@ -21,7 +21,7 @@ FEWEST_WORKERS = 2
 
 
 def fork_workers(config: pytest.Config, count: int) -> None:
-    """Import the test files that were asked for; from now on, worker processes of this one are forks."""
+    """Import the test files of the command; from now on, worker processes of this one are forks."""
     if count < FEWEST_WORKERS or sys.platform != "linux":
         return
     gc.disable()

@@ -93,7 +93,7 @@ def _cpu_of_children() -> float:
 
 
 def measure(run: RunContext, lake: Path, workers: int, kill: bool) -> tuple[float, list[ForecastRecord]]:
-    """Wall seconds of all shards on a new cluster, and their results; ``kill``: a worker is killed on the way."""
+    """Wall seconds of all shards on a new cluster, and their results; ``kill``: a worker is killed meanwhile."""
     works = shards_of(run, lake)
     with cluster(workers) as address, dask_cluster(address, {PACKAGE: code_version()}) as connected:
         connected._client.wait_for_workers(workers)

@@ -214,7 +214,7 @@ class _Past:
 
     def __init__(self, panel: Panel, levels: Sequence[float], pooled: bool) -> None:
         self.known = np.zeros(panel.n, dtype=bool)
-        self._scale = np.zeros(panel.n)  # mean of the known open periods of the last year; 0 where there is none
+        self._scale = np.zeros(panel.n)  # mean of the known open periods of the last year; 0 without such a period
         self._year = panel.frequency.periods_per_year
         self._levels, self._pooled = levels, pooled
         self._groups: dict[int, _Errors] = {}

@@ -156,7 +156,7 @@ def event_effects(panel: Panel) -> EventEffects:
     Example: 1.5 is expected, two occurrences without chance had 1.2: u = 1.23. With one occurrence it is 1.25, with
     none 1.5. A past occurrence counts with its own observed uplift, shrunk toward u by its chance.
 
-    If the event concerns several categories, the uplift of each one is the posterior mean of its own observed uplifts
+    If the event concerns several categories, the uplift of each one is the posterior mean of the uplifts observed in it
     in the same way. It expects u, with ``doubt``, and the variance between its occurrences follows from them. Example:
     of two categories, one sold three times the usual units in two occurrences and the other the usual ones. Their
     uplifts are 2.8 and 1.1, not both 1.9.

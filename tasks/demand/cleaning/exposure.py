@@ -214,7 +214,7 @@ def pairs_of(store_ids: pd.Series, skus: pd.Series, cells: CellIndex) -> IndexAr
 
 
 def _places(names: TextArray, ids: pd.Series) -> IndexArray:
-    """Position of each id among the names, -1 if there is none."""
+    """Position of each id among the names, -1 if it is not among them."""
     if not isinstance(ids.dtype, pd.CategoricalDtype):
         return pd.Index(names).get_indexer(ids.astype(object))
     return np.append(pd.Index(names).get_indexer(ids.cat.categories), -1)[ids.cat.codes]
