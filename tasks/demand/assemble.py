@@ -155,6 +155,7 @@ def of_size(parts: Iterable[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:
             yield from (whole.iloc[at : at + rows] for at in range(0, full, rows))
             del whole
     rest = pd.concat(kept, ignore_index=True)
+    kept.clear()  # before the rest is used
     if len(rest) or not begun:
         yield rest
 
