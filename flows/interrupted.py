@@ -95,12 +95,13 @@ def show_what_is_in_force(flow: Flow[..., Any], flow_run: FlowRun, state: State[
     settings = load_settings(Path(str(given["settings_file"])), given.get("overrides") or [])
     lake, began = _lake(settings.storage), _began(flow_run.id)
     end = "crashed" if state.is_crashed() else "cancelled"
-    if "date_from" in given:
-        weeks = weeks_between(_day(given["date_from"]), _day(given["date_to"]))
+    first, last = given.get("date_from"), given.get("date_to")  # parameters of a backfill
+    if first and last:
+        weeks = weeks_between(_day(first), _day(last))
         published = [week for week in weeks if lake is not None and came_into_force(lake, week, began)]
         line = f"{_published_weeks(published, len(weeks))} {START_AGAIN}"
         what = f"{end}, {len(published)} of {len(weeks)} weeks published"
-        name = name_of_backfill(weeks[0], given["date_to"], what, settings.name)
+        name = name_of_backfill(_day(first), _day(last), what, settings.name)
     else:
         as_of = _day(given["as_of"]) if given.get("as_of") else run_date_of(flow_run)
         scope = given.get("stores"), given.get("categories")
