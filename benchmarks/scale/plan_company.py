@@ -16,7 +16,8 @@ from schemas.plan import FloatArray
 from schemas.records import CalibrationRecord, PlanInputs, TableRef
 from schemas.settings import Settings
 from tasks.inventory.plan_week import WeekInputs
-from tasks.storage.lake import PART_ROWS, Lake
+from tasks.storage.arrow_tables import PART_ROWS
+from tasks.storage.lake import Lake
 
 AS_OF = date(2024, 3, 4)
 FOLD_PERIODS = 28

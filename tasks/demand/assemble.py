@@ -23,7 +23,8 @@ from tasks.demand.panel_parts import PanelParts
 from tasks.demand.profile import profile
 from tasks.demand.sku_facts import fact_parts, planned_sku_prices
 from tasks.demand.stored import series_in_scope
-from tasks.storage.lake import PART_ROWS, Lake
+from tasks.storage.arrow_tables import PART_ROWS
+from tasks.storage.lake import Lake
 
 _PROFILE = [c.DEMAND_CLASS, c.SHARE_ZERO, c.MEAN]
 

@@ -23,12 +23,10 @@ import pandas as pd
 
 from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
-from tasks.storage.arrow_tables import arrow_table, row_groups, write_parquet
+from tasks.storage.arrow_tables import PART_ROWS, arrow_table, row_groups, write_parquet
 from tasks.storage.mapped import release
 
 KEY_DIGITS = 24
-# Rows of a row group: pyarrow's default.
-PART_ROWS = 1 << 20
 RECORDS = "records"
 # Folder of the planners' entries in the app (statuses of exceptions). Pruning keeps it.
 PLANNER = "planner"

@@ -16,8 +16,9 @@ import pytest
 from schemas.errors import ConfigError, StorageError
 from schemas.records import FileRef, TableRef
 from tasks.configuration.settings_file import load_settings
+from tasks.storage.arrow_tables import PART_ROWS
 from tasks.storage.aws import _kept_client, client
-from tasks.storage.lake import PART_ROWS, Lake, open_lake
+from tasks.storage.lake import Lake, open_lake
 
 
 @pytest.fixture(params=["folder", "bucket"])

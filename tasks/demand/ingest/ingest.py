@@ -8,7 +8,8 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.records import IngestRecord, InputFile, Record
 from schemas.settings.slices import IngestSlice
 from tasks.demand.ingest.validation import Findings, judge_tables
-from tasks.storage.lake import PART_ROWS, Lake
+from tasks.storage.arrow_tables import PART_ROWS
+from tasks.storage.lake import Lake
 from tasks.storage.source_files import SourceFile, read_tables
 
 
