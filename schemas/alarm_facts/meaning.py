@@ -176,7 +176,7 @@ MEANING = (
     AlarmFacts(
         "category_closed",
         Severity.INFO,
-        "No store sold a category for some time, although it sold in that season of another year; it is unknown then.",
+        "No store sold a category for a year, or in a season in which it sold in another year; it is unknown then.",
         "Nothing if the category was closed or not supplied; else deliver the missing rows.",
     ),
     AlarmFacts(
