@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from schemas.facts import FailureKind, ModelContext, ModelFacts, Scope, SeriesFailure
 from schemas.frequency import Frequency
-from schemas.panel import BoolArray, FloatArray, Forecast, Panel
-from tasks.forecasting.quantiles import normal_scores, row_quantiles, tidy
+from schemas.panel import FloatArray, Forecast, Panel
+from tasks.forecasting.quantiles import by_blocks, normal_scores, quantiles_of_many, row_quantiles, tidy
 from tasks.storage.mapped import empty, row_blocks
 
 # Known periods that the moving average spans, and steps of the horizon that share their errors.
@@ -108,14 +108,10 @@ class SeasonalNaive:
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """Forecast the horizon; a series without any known period gets 0 and is reported as failed."""
         frequency, past = panel.frequency, _Past(panel, [*quantiles, 0.5], self._pooled)
-        point = np.empty((panel.n, panel.horizon))
         for series, history in open_demand_in_blocks(panel):
-            point[series] = seasonal_point(history, panel.horizon, frequency)
-            past.add(series, history, _seasonal_errors(history, panel.horizon, frequency.season))
-        spread = np.empty((*point.shape, len(quantiles)))
-        for steps, shape in past.error_quantiles():
-            spread[:, steps] = (shape[:, :-1] - shape[:, -1:])[:, None]
-        return _forecast(panel, past.known, point, point[..., None] + spread)
+            point = seasonal_point(history, panel.horizon, frequency)
+            past.add(series, history, point, _seasonal_errors(history, panel.horizon, frequency.season))
+        return past.forecast(lambda shape: shape[:, :-1] - shape[:, -1:])
 
 
 class MovingAverage:
@@ -145,14 +141,11 @@ class MovingAverage:
     def predict(self, panel: Panel, quantiles: Sequence[float]) -> Forecast:
         """Forecast the horizon; a series without any known period gets 0 and is reported as failed."""
         window, group = AVERAGE_WINDOW[panel.frequency.kind], STEP_GROUP[panel.frequency.kind]
-        past, point = _Past(panel, quantiles, pooled=True), np.empty((panel.n, panel.horizon))
+        past = _Past(panel, quantiles, pooled=True)
         for series, history in open_demand_in_blocks(panel):
-            point[series] = last_mean(history, window)[:, None]
-            past.add(series, history, _average_errors(history, panel.horizon, window, group))
-        levels = np.empty((*point.shape, len(quantiles)))
-        for steps, shape in past.error_quantiles():
-            levels[:, steps] = point[:, steps, None] + shape[:, None]
-        return _forecast(panel, past.known, point, levels)
+            point = np.repeat(last_mean(history, window)[:, None], panel.horizon, axis=1)
+            past.add(series, history, point, _average_errors(history, panel.horizon, window, group))
+        return past.forecast(lambda shape: shape)
 
 
 def seasonal_point(history: FloatArray, horizon: int, frequency: Frequency) -> FloatArray:
@@ -200,47 +193,76 @@ def _average_errors(history: FloatArray, horizon: int, window: int, group: int) 
 
 
 class _Past:
-    """What the baselines know of the past of each series; series are added a block at a time.
+    """What the baselines know of the past of each series; series are added, and forecast, a block at a time.
 
     Args:
         panel: n series.
         levels: Q fractions.
         pooled: shrink errors toward the relative errors of all series; otherwise toward a normal of coefficient of
             variation 0.5.
-
-    Attributes:
-        known: shape (n,); whether a period of the series is known.
     """
 
     def __init__(self, panel: Panel, levels: Sequence[float], pooled: bool) -> None:
-        self.known = np.zeros(panel.n, dtype=bool)
+        self._panel, self._known = panel, np.zeros(panel.n, dtype=bool)
+        self._point = empty(panel.n * panel.horizon, np.float64).reshape(panel.n, panel.horizon)
         self._scale = np.zeros(panel.n)  # mean of the known open periods of the last year; 0 without such a period
         self._year = panel.frequency.periods_per_year
         self._levels, self._pooled = levels, pooled
         self._groups: dict[int, _Errors] = {}
 
-    def add(self, series: slice, history: FloatArray, errors: Iterable[tuple[slice, FloatArray]]) -> None:
-        """Add the next series: their history, shape (m, T), and their errors at groups of steps."""
-        self.known[series] = np.isfinite(history).any(axis=1)
+    def add(
+        self, series: slice, history: FloatArray, point: FloatArray, errors: Iterable[tuple[slice, FloatArray]]
+    ) -> None:
+        """Add the next series: history, shape (m, T), point forecasts, (m, H), and errors at groups of steps."""
+        self._known[series] = np.isfinite(history).any(axis=1)
+        self._point[series] = point
         scale = last_mean(history, self._year)
         scale = self._scale[series] = np.where(np.isfinite(scale), scale, 0.0)
         for steps, of_steps in errors:
             group = self._groups.get(steps.start)
             if group is None:
-                n, most = len(self.known), of_steps.shape[1] if self._pooled else 0
-                group = _Errors(steps, np.empty((n, len(self._levels))), np.empty(n), empty(n * most, np.float64))
+                n, most = len(self._known), of_steps.shape[1] if self._pooled else 0
+                own = empty(n * len(self._levels), np.float64).reshape(n, -1)
+                group = _Errors(steps, own, np.empty(n), empty(n * most, np.float64))
                 self._groups[steps.start] = group
             group.add(series, of_steps, scale, self._levels)
 
-    def error_quantiles(self) -> Iterator[tuple[slice, FloatArray]]:
-        """Yield each group of steps and the quantiles of each series' errors, shape (n, Q), shrunk."""
-        for group in self._groups.values():
-            shares = group.shares[: group.filled]
-            normal = RULE.fixed_variation * normal_scores(self._levels)
-            relative = np.quantile(shares, self._levels) if shares.size else normal
-            weight = (group.count / (group.count + RULE.prior_errors))[:, None]
-            own = np.where(group.count[:, None] > 0, weight * group.own, 0.0)
-            yield group.steps, own + (1.0 - weight) * self._scale[:, None] * relative
+    def forecast(self, around: Callable[[FloatArray], FloatArray]) -> Forecast:
+        """The tidy forecast of all series; those without history are 0 and reported.
+
+        Args:
+            around: from the quantiles of the errors of m series, shape (m, Q), their distances from the point forecast,
+                shape (m, requested levels).
+        """
+        panel, relative = self._panel, [self._relative(group) for group in self._groups.values()]
+        requested = around(np.empty((1, len(self._levels)))).shape[1]
+
+        def block(series: slice) -> tuple[FloatArray, FloatArray]:
+            known = self._known[series]
+            point = np.where(known[:, None], self._point[series], 0.0)
+            levels = np.empty((*point.shape, requested))
+            for group, of_all in zip(self._groups.values(), relative, strict=True):
+                distance = around(self._quantiles(group, series, of_all))[:, None]
+                levels[:, group.steps] = point[:, group.steps, None] + distance
+            levels = np.where(known[:, None, None], levels, 0.0)
+            return tidy(point, levels, panel.closed[series, panel.history : panel.history + panel.horizon])
+
+        failed = {int(at): NO_HISTORY for at in np.flatnonzero(~self._known)}
+        return Forecast(*by_blocks((panel.n, panel.horizon, requested), block), failed)
+
+    def _relative(self, group: _Errors) -> FloatArray:
+        """Quantiles of the relative errors of all series, shape (Q,)."""
+        shares = group.shares[: group.filled]
+        if not shares.size:
+            return RULE.fixed_variation * normal_scores(self._levels)
+        return quantiles_of_many(shares, self._levels)
+
+    def _quantiles(self, group: _Errors, series: slice, relative: FloatArray) -> FloatArray:
+        """Quantiles of the errors of some series at a group of steps, shape (m, Q), shrunk."""
+        count = group.count[series, None]
+        weight = count / (count + RULE.prior_errors)
+        own = np.where(count > 0, weight * group.own[series], 0.0)
+        return own + (1.0 - weight) * self._scale[series, None] * relative
 
 
 @dataclass
@@ -249,7 +271,7 @@ class _Errors:
 
     Attributes:
         steps: the group.
-        own: shape (n, Q); quantiles of each series' errors.
+        own: shape (n, Q); quantiles of each series' errors, which may be on disk.
         count: shape (n,); number of known errors.
         shares: relative errors of all series, which may be on disk: the first ``filled`` values.
     """
@@ -270,13 +292,3 @@ class _Errors:
             shares = shares[np.isfinite(shares)]
             self.shares[self.filled : self.filled + len(shares)] = shares
             self.filled += len(shares)
-
-
-def _forecast(panel: Panel, known: BoolArray, point: FloatArray, levels: FloatArray) -> Forecast:
-    """A tidy forecast in which series without history are 0 and reported."""
-    mean, quantiles = tidy(
-        np.where(known[:, None], point, 0.0),
-        np.where(known[:, None, None], levels, 0.0),
-        panel.closed[:, panel.history : panel.history + panel.horizon],
-    )
-    return Forecast(mean, quantiles, {int(i): NO_HISTORY for i in np.flatnonzero(~known)})

@@ -14,14 +14,12 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from schemas.panel import BoolArray, FloatArray, Forecast, IndexArray, Panel, PlannedEvent
-from tasks.forecasting.baselines import open_demand
+from schemas.panel import FloatArray, Forecast, IndexArray, Panel, PlannedEvent
 from tasks.forecasting.combine.quantile_factors import MEDIAN
-from tasks.forecasting.quantiles import normal_scores
+from tasks.forecasting.event_occurrences import KnownOccurrences, observed
+from tasks.forecasting.quantiles import by_blocks, normal_scores
+from tasks.storage.mapped import empty, row_blocks
 
-# Periods between an occurrence and the periods that it is compared with, before and after it: the same weekdays of the
-# four weeks around a day, the four weeks around a week, the two months around a month.
-AROUND = {"D": (7, 14, 21, 28), "W": (1, 2, 3, 4), "MS": (1, 2)}
 # The part of a forecast that events add.
 EVENTS = "events"
 
@@ -53,31 +51,33 @@ _ROUNDS = 4
 class EventEffects:
     """Factors on the demand of n series in m periods with an event; 1 in all others.
 
+    Series of one category for which the same events are planned are of one kind.
+
     Attributes:
         periods: shape (m,), positions on the panel's axis.
-        factor: shape (n, m).
-        deviation: shape (n, m), relative standard deviation of the factor of an occurrence ahead.
+        kind: shape (n,), the kind of each series.
+        factor: shape (kinds, m).
+        deviation: shape (kinds, m), relative standard deviation of the factor of an occurrence ahead.
         history, horizon: T and H of the panel.
     """
 
     periods: IndexArray
+    kind: IndexArray
     factor: FloatArray
     deviation: FloatArray
     history: int
     horizon: int
 
-    def take(self, series: IndexArray | None) -> EventEffects:
+    def take(self, series: IndexArray | slice | None) -> EventEffects:
         """The effects of some series; of all if None."""
-        if series is None:
-            return self
-        return replace(self, factor=self.factor[series], deviation=self.deviation[series])
+        return self if series is None else replace(self, kind=self.kind[series])
 
     def ahead(self, values: FloatArray, absent: float) -> FloatArray:
-        """A value per period of the horizon, shape (n, H)."""
+        """The values (kinds, m) of each series and period of the horizon, shape (n, H)."""
         found = np.full((len(values), self.horizon), absent)
         coming = self.periods >= self.history
         found[:, self.periods[coming] - self.history] = values[:, coming]
-        return found
+        return found[self.kind]
 
     def without(self, panel: Panel) -> Panel:
         """The panel as if there had been no event; without planned events."""
@@ -87,9 +87,11 @@ class EventEffects:
         at, factor = self.periods[past], self.factor[:, past]
 
         def divided(units: FloatArray) -> FloatArray:
-            units = units.copy()
-            units[:, at] /= factor
-            return units
+            found = empty(units.size, np.float64).reshape(units.shape)
+            for series in row_blocks(*units.shape):
+                found[series] = units[series]
+                found[series, at] /= factor[self.kind[series]]
+            return found
 
         sold = None if panel.sold is None else divided(panel.sold)
         return replace(panel, demand=divided(panel.demand), sold=sold, events={})
@@ -98,7 +100,12 @@ class EventEffects:
         """The forecast of the panel without events, with the events of the horizon."""
         if not (self.periods >= self.history).any():
             return forecast
-        mean, quantiles = self.on_values(forecast.mean, forecast.quantiles, levels)
+        n, horizon, size = forecast.quantiles.shape
+
+        def block(series: slice) -> tuple[FloatArray, FloatArray]:
+            return self.take(series).on_values(forecast.mean[series], forecast.quantiles[series], levels)
+
+        mean, quantiles = by_blocks((n, horizon, size), block)
         paths = forecast.paths
         if paths is not None:
             paths = (paths * self.ahead(self.factor, 1.0)[:, :, None]).astype(np.float32)
@@ -164,94 +171,68 @@ def event_effects(panel: Panel) -> EventEffects:
     Args:
         panel: all series of the network.
     """
-    busy = np.zeros((panel.n, len(panel.periods) if panel.events else 0), dtype=bool)
+    kind, first = _kinds(panel)
+    busy = np.zeros((len(first), len(panel.periods) if panel.events else 0), dtype=bool)
     for event in panel.events.values():
-        busy |= _grid(event)[0] > 0
+        busy |= _grid(event, first)[0] > 0
     periods = np.flatnonzero(busy.any(axis=0))
-    factor, variance = np.ones((panel.n, len(periods))), np.zeros((panel.n, len(periods)))
+    factor, variance = np.ones((len(first), len(periods))), np.zeros((len(first), len(periods)))
     if not len(periods):
         # A fold may end before the first day of the only event.
-        return EventEffects(periods, factor, variance, panel.history, panel.horizon)
-    known = _Known.of(panel, periods, busy)
-    grids = [tuple(grid[:, periods] for grid in _grid(event)) for event in panel.events.values()]
+        return EventEffects(periods, kind, factor, variance, panel.history, panel.horizon)
+    known = KnownOccurrences.of(panel, periods, busy, kind, first)
+    grids = [tuple(grid[:, periods] for grid in _grid(event, first)) for event in panel.events.values()]
     own = [np.ones_like(factor) for _ in grids]
     together = (np.stack([share > 0 for share, _ in grids]).sum(axis=0) > 1).any()
     for last in [*[False] * (_ROUNDS - 1), True] if together else [True]:
         for at, (share, expected) in enumerate(grids):
             factor /= own[at]
-            uplift, doubt = _uplifts(share, expected, known.without(factor))
+            uplift, doubt = _uplifts(share, expected, known, factor)
             own[at] = 1.0 + share * (uplift - 1.0)
             factor *= own[at]
             if last:
                 variance += np.square(share * uplift * doubt / own[at])
-    return EventEffects(periods, factor, np.sqrt(variance), panel.history, panel.horizon)
+    return EventEffects(periods, kind, factor, np.sqrt(variance), panel.history, panel.horizon)
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What is known of the m periods with events.
-
-    Attributes:
-        periods: shape (m,), positions on the panel's axis.
-        past: shape (m,), the period is known.
-        sold: shape (n, m), units; NaN = unknown, or ahead.
-        usual: shape (n, m), units that are usual around the period; NaN if they are unknown.
-        category: shape (n,), number of the category of each series.
-    """
-
-    periods: IndexArray
-    past: BoolArray
-    sold: FloatArray
-    usual: FloatArray
-    category: IndexArray
-
-    @classmethod
-    def of(cls, panel: Panel, periods: IndexArray, busy: BoolArray) -> _Known:
-        """Read the panel's history."""
-        demand, past = open_demand(panel), periods < panel.history
-        sold = np.full((panel.n, len(periods)), np.nan)
-        sold[:, past] = demand[:, periods[past]]
-        category = np.unique(panel.series[c.CATEGORY].astype(str), return_inverse=True)[1]
-        return cls(periods, past, sold, _usual(panel, demand, periods, busy), category)
-
-    def without(self, factor: FloatArray) -> _Known:
-        """The same as if some effects had not been there."""
-        return replace(self, sold=self.sold / factor)
+def _kinds(panel: Panel) -> tuple[IndexArray, IndexArray]:
+    """The kind of each series, shape (n,), and the first series of each kind."""
+    if not panel.events:
+        return np.zeros(panel.n, dtype=np.int64), np.zeros(min(panel.n, 1), dtype=np.int64)
+    kind = np.unique(panel.series[c.CATEGORY].astype(str), return_inverse=True)[1]
+    for event in panel.events.values():
+        for feature in (event.share, event.uplift):
+            kind = np.unique(kind * len(feature.values) + feature.row_of_series, return_inverse=True)[1]
+    return kind, np.unique(kind, return_index=True)[1]
 
 
-def _grid(event: PlannedEvent) -> tuple[FloatArray, FloatArray]:
-    """Share and expected uplift per series and period, shape (n, T + H) each."""
-    share, uplift = (f.values[f.row_of_series].astype(np.float64) for f in (event.share, event.uplift))
+def _grid(event: PlannedEvent, series: IndexArray) -> tuple[FloatArray, FloatArray]:
+    """Share and expected uplift per period of some series, shape (series, T + H) each."""
+    share, uplift = (f.values[f.row_of_series[series]].astype(np.float64) for f in (event.share, event.uplift))
     return share, uplift
 
 
-def _usual(panel: Panel, demand: FloatArray, periods: IndexArray, busy: BoolArray) -> FloatArray:
-    """Mean of the known periods around each one that have no event, shape (n, m); NaN if none exists."""
-    free = np.where(busy[:, : panel.history], np.nan, demand)
-    total, count = np.zeros((panel.n, len(periods))), np.zeros((panel.n, len(periods)))
-    for offset in AROUND[panel.frequency.kind]:
-        for at in (periods - offset, periods + offset):
-            inside = (at >= 0) & (at < panel.history)
-            values = free[:, np.clip(at, 0, panel.history - 1)]
-            used = np.isfinite(values) & inside
-            total += np.where(used, values, 0.0)
-            count += used
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+def _uplifts(
+    share: FloatArray, expected: FloatArray, known: KnownOccurrences, factor: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Uplift of one event, and the standard deviation of its logarithm for an occurrence ahead, shape (kinds, m) each.
 
-
-def _uplifts(share: FloatArray, expected: FloatArray, known: _Known) -> tuple[FloatArray, FloatArray]:
-    """Uplift of one event, and the standard deviation of its logarithm for an occurrence ahead, shape (n, m) each."""
+    Args:
+        share: shape (kinds, m), fraction of the days of each period.
+        expected: shape (kinds, m), expected uplift; 0 if none is stated.
+        known: what is known of the series.
+        factor: shape (kinds, m), the effects of the other events.
+    """
     stated = expected > 0
     prior = np.log(np.where(stated, expected, 1.0))
     doubt = np.where(stated, RULE.doubt, RULE.unstated)
-    used = np.where((share > 0) & np.isfinite(known.sold) & np.isfinite(known.usual), share, 0.0)
     runs = list(_runs(share, known.periods))
-    network = [_observed(used[:, run], known, run, np.zeros_like(known.category)) for run in runs]
+    network = observed(share, runs, known, factor, np.zeros_like(known.category), RULE.largest)
     log, own, precision = _posterior(prior, doubt, runs, network, RULE.between**2)
     # An event that nobody described, and that was never seen, is no reason for wider intervals than a described one.
     precision += np.where(precision > 0, doubt, RULE.doubt) ** -2.0
     if len(np.unique(known.category[(share > 0).any(axis=1)])) > 1:
-        local = [_observed(used[:, run], known, run, known.category) for run in runs]
+        local = observed(share, runs, known, factor, known.category, RULE.largest)
         apart = _of_categories(network, local, known.category)
         log, own, found = _posterior(log, np.full(share.shape, RULE.doubt), runs, local, apart)
         precision = found + 1.0 / (1.0 / precision + RULE.doubt**2)
@@ -266,13 +247,13 @@ def _posterior(
     observed: Sequence[tuple[FloatArray, FloatArray]],
     between: float,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Logarithm of the uplift of the next occurrence, that of each past one, and the observed precision; (n, m) each.
+    """Logarithm of the uplift of the next occurrence, that of each past one, and the observed precision.
 
     Args:
-        prior: shape (n, m), expected logarithm.
-        doubt: shape (n, m), its standard deviation.
+        prior: shape (kinds, m), expected logarithm.
+        doubt: shape (kinds, m), its standard deviation.
         runs: the occurrences.
-        observed: of each one, the logarithm of its uplift and the variance by chance, shape (n,) each.
+        observed: of each one, the logarithm of its uplift and the variance by chance, shape (kinds,) each.
         between: variance of the logarithm between occurrences.
     """
     weights = [1.0 / (between + chance) for _, chance in observed]
@@ -310,23 +291,3 @@ def _runs(share: FloatArray, periods: IndexArray) -> Iterator[IndexArray]:
     at = np.flatnonzero((share > 0).any(axis=0))
     if len(at):
         yield from np.split(at, np.flatnonzero(np.diff(periods[at]) > 1) + 1)
-
-
-def _observed(share: FloatArray, known: _Known, run: IndexArray, group: IndexArray) -> tuple[FloatArray, FloatArray]:
-    """Logarithm of the uplift of one occurrence and its variance by chance, infinite if unknown; shape (n,) each.
-
-    Args:
-        share: shape (n, r), fraction of the days of each of its periods; 0 if its units are unknown.
-        known: what is known of the series.
-        run: shape (r,), the occurrence.
-        group: shape (n,), number of the group of series whose uplift is the same.
-    """
-    own = share > 0
-    usual, sold = np.where(own, known.usual[:, run], 0.0), np.where(own, known.sold[:, run], 0.0)
-    level, total, base = (np.bincount(group, values.sum(axis=1)) for values in (usual, sold, share * usual))
-    seen = base > 0
-    base = np.where(seen, base, 1.0)
-    uplift = np.clip(1.0 + (total - level) / base, 1.0 / RULE.largest, RULE.largest)
-    errors = (sold - usual * (1.0 + share * (uplift[group, None] - 1.0))).sum(axis=1)
-    chance = np.bincount(group, np.square(errors)) / (uplift * base) ** 2 + 1.0 / np.where(seen, level, 1.0)
-    return np.where(seen, np.log(uplift), 0.0)[group], np.where(seen, chance, np.inf)[group]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from schemas.records import Failure
 from schemas.settings import BASELINES
 from tasks.forecasting.event_effects import event_effects
 from tasks.forecasting.registry import facts
+from tasks.storage.arrow_tables import PART_ROWS
 
 # Model of the forecasts of a series without history.
 ZERO = "zero"
@@ -81,7 +83,26 @@ def forecast_folds(  # noqa: PLR0913
         Rows (cutoff, store_id, category, date, model, mean, one column per quantile); the series that
         fell back, one entry per cutoff; and the forecaster's notes.
     """
-    frames: list[pd.DataFrame] = []
+    made, failures, notes = cutoff_forecasts(
+        forecaster, panel, folds, live, quantiles, seed, keep_paths, keep_parts, series=series
+    )
+    return pd.concat([forecast.rows() for forecast in made], ignore_index=True), failures, notes
+
+
+def cutoff_forecasts(  # noqa: PLR0913
+    forecaster: Forecaster,
+    panel: Panel,
+    folds: Sequence[Fold],
+    live: bool,
+    quantiles: Sequence[float],
+    seed: int,
+    keep_paths: Callable[[pd.DataFrame], None] | None = None,
+    keep_parts: Callable[[pd.DataFrame], None] | None = None,
+    *,
+    series: IndexArray | None = None,
+) -> tuple[list[CutoffForecast], list[Failure], list[str]]:
+    """Return the same as :func:`forecast_folds`, with the forecasts of each cutoff as arrays, which may be on disk."""
+    made: list[CutoffForecast] = []
     failures: list[Failure] = []
     notes: list[str] = []
     as_of = panel.horizon_periods[0]
@@ -107,12 +128,11 @@ def forecast_folds(  # noqa: PLR0913
             forecast = effects.on(fitted.predict(known, quantiles), quantiles)
         if now and keep_parts is not None and isinstance(fitted, ExplainedForecaster):
             keep_parts(effects.parts(fitted.parts(known), known).assign(**{c.MODEL: forecaster.name}))
-        rows = forecast_rows(forecaster.name, known, forecast, quantiles)
         # A fold's horizon may reach beyond as_of: no actuals exist there.
-        frames.append(rows if now else rows[rows[c.DATE] < as_of])
+        made.append(CutoffForecast.of(forecaster.name, known, forecast, quantiles, None if now else as_of))
         failures += _failures(forecaster.name, known, forecast)
         notes += forecast.notes
-    return pd.concat(frames, ignore_index=True), failures, list(dict.fromkeys(notes))
+    return made, failures, list(dict.fromkeys(notes))
 
 
 def past_forecasts(
@@ -143,22 +163,75 @@ def past_forecasts(
 
 def forecast_rows(name: str, panel: Panel, forecast: Forecast, quantiles: Sequence[float]) -> pd.DataFrame:
     """One row per series and period of the horizon."""
-    labels = panel.horizon_periods
-    repeated = np.repeat(np.arange(panel.n), len(labels))
-    size = len(repeated)
-    frame = pd.DataFrame(
-        {
-            c.CUTOFF: np.full(size, labels[0].to_datetime64(), dtype="datetime64[ns]"),
-            c.STORE_ID: panel.series[c.STORE_ID].astype("category").iloc[repeated].array,
-            c.CATEGORY: panel.series[c.CATEGORY].astype("category").iloc[repeated].array,
-            c.DATE: np.tile(labels.to_numpy(), panel.n),
-            c.MODEL: pd.Categorical.from_codes(np.zeros(size, dtype=np.int8), [name]),
-            c.MEAN: forecast.mean.ravel(),
-        }
-    )
-    for position, level in enumerate(quantiles):
-        frame[c.quantile_column(level)] = forecast.quantiles[:, :, position].ravel()
-    return frame
+    return CutoffForecast.of(name, panel, forecast, quantiles).rows()
+
+
+def row_groups(made: Sequence[CutoffForecast], size: int = PART_ROWS) -> Iterator[pd.DataFrame]:
+    """Yield the rows of forecasts one after the other, ``size`` rows at a time; at least one frame."""
+    begins = np.cumsum([0, *(len(forecast) for forecast in made)])
+    for first in range(0, max(1, int(begins[-1])), size):
+        frames = [
+            forecast.rows(slice(max(first - begin, 0), max(first + size - begin, 0)))
+            for forecast, begin in zip(made, begins[:-1].tolist(), strict=True)
+            if begin < first + size and (begin + len(forecast) > first or not begins[-1])
+        ]
+        yield pd.concat(frames, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class CutoffForecast:
+    """The forecast of n series at one cutoff.
+
+    Attributes:
+        name: the model.
+        heads: store_id and category of each series, as categories.
+        labels: H labels of the horizon.
+        kept: number of labels from the first on that have rows.
+        forecast: mean and quantiles.
+        quantiles: Q levels.
+    """
+
+    name: str
+    heads: pd.DataFrame
+    labels: pd.DatetimeIndex
+    kept: int
+    forecast: Forecast
+    quantiles: Sequence[float]
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        panel: Panel,
+        forecast: Forecast,
+        quantiles: Sequence[float],
+        before: pd.Timestamp | None = None,
+    ) -> CutoffForecast:
+        """Of a panel whose horizon was forecast; with rows only for labels before a date."""
+        labels = panel.horizon_periods
+        kept = len(labels) if before is None else int((labels < before).sum())
+        heads = panel.series[[c.STORE_ID, c.CATEGORY]].astype("category")
+        return cls(name, heads, labels, kept, forecast, quantiles)
+
+    def __len__(self) -> int:
+        return len(self.heads) * self.kept
+
+    def rows(self, chosen: slice | None = None) -> pd.DataFrame:
+        """One row per series and period, series by series; all of them, or a slice."""
+        series, step = np.divmod(np.arange(*(chosen or slice(None)).indices(len(self))), max(1, self.kept))
+        frame = pd.DataFrame(
+            {
+                c.CUTOFF: np.full(len(series), self.labels[0].to_datetime64(), dtype="datetime64[ns]"),
+                c.STORE_ID: self.heads[c.STORE_ID].array.take(series),
+                c.CATEGORY: self.heads[c.CATEGORY].array.take(series),
+                c.DATE: self.labels.to_numpy()[step],
+                c.MODEL: pd.Categorical.from_codes(np.zeros(len(series), dtype=np.int8), [self.name]),
+                c.MEAN: self.forecast.mean[series, step],
+            }
+        )
+        for position, level in enumerate(self.quantiles):
+            frame[c.quantile_column(level)] = self.forecast.quantiles[series, step, position]
+        return frame
 
 
 def path_rows(name: str, panel: Panel, paths: SmallFloatArray) -> pd.DataFrame:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.panel import BoolArray, FloatArray
+from schemas.panel import BoolArray, FloatArray, IndexArray
+from tasks.storage.mapped import block_count, blocks, empty, row_blocks
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,27 @@ def tidy(mean: FloatArray, quantiles: FloatArray, closed: BoolArray | None = Non
         tidy_mean = np.where(closed, 0.0, tidy_mean)
         tidy_quantiles = np.where(closed[..., None], 0.0, tidy_quantiles)
     return tidy_mean, tidy_quantiles
+
+
+def by_blocks(
+    shape: tuple[int, int, int], make: Callable[[slice], tuple[FloatArray, FloatArray]], size: int | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and quantiles of a horizon, made for some consecutive series at a time; on disk if they are large.
+
+    Args:
+        shape: n series, H periods and Q quantile levels.
+        make: returns mean (m, H) and quantiles (m, H, Q) of m series.
+        size: series per block; None: about 2^20 numbers.
+
+    Returns:
+        Shapes (n, H) and (n, H, Q).
+    """
+    n, horizon, levels = shape
+    mean = empty(n * horizon, np.float64).reshape(n, horizon)
+    quantiles = empty(n * horizon * levels, np.float64).reshape(shape)
+    for series in row_blocks(n, horizon * levels) if size is None else row_blocks(n, 1, size):
+        mean[series], quantiles[series] = make(series)
+    return mean, quantiles
 
 
 def mean_of_quantiles(quantiles: FloatArray, levels: Sequence[float]) -> FloatArray:
@@ -165,6 +187,56 @@ def row_quantiles(values: FloatArray, levels: Sequence[float]) -> FloatArray:
     low = np.take_along_axis(ordered, below, axis=1)
     high = np.take_along_axis(ordered, above, axis=1)
     return low + (high - low) * (place - below)
+
+
+def quantiles_of_many(values: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """Quantiles of numbers that may be on disk, as ``np.quantile`` returns them.
+
+    Args:
+        values: shape (n,), finite, at least one.
+        levels: Q fractions.
+
+    Returns:
+        Shape (Q,), linear between order statistics (Hyndman and Fan's type 7).
+    """
+    asked = np.asarray(levels, dtype=np.float64)
+    if block_count(len(values)) == 1:
+        return np.quantile(values, asked)
+    place = (len(values) - 1) * asked
+    low = np.floor(place).astype(np.int64)
+    ranks = np.stack([low, np.minimum(low + 1, len(values) - 1)])
+    first, last = _at_ranks(values, ranks.ravel()).reshape(ranks.shape)
+    return np.array([np.quantile(pair, part) for *pair, part in zip(first, last, place - low, strict=True)])
+
+
+def _at_ranks(values: FloatArray, ranks: IndexArray) -> FloatArray:
+    """Numbers at some ranks (0 = the smallest), 16 bits of them at a time, without sorting.
+
+    The bits of a number, read as an integer, have the order of the numbers if those of negative ones are reversed.
+    """
+    found, left, sign = np.zeros(len(ranks), dtype=np.uint64), ranks.copy(), np.uint64(1 << 63)
+    highest = 48
+    for shift in (highest, 32, 16, 0):
+        beginnings, of_rank = np.unique(found >> np.uint64(shift) >> np.uint64(16), return_inverse=True)
+        near = np.zeros(1 << 16, dtype=bool)
+        near[(found >> np.uint64(highest)).astype(np.int64)] = True
+        counts = np.zeros((len(beginnings), 1 << 16), dtype=np.int64)
+        for part in blocks(len(values)):
+            # Zero has one form here, so that equal numbers have equal bits.
+            bits = (values[part] + 0.0).view(np.uint64)
+            bits = np.where(bits & sign, ~bits, bits | sign)
+            if shift < highest:
+                bits = bits[near[bits >> np.uint64(highest)]]
+            beginning = bits >> np.uint64(shift) >> np.uint64(16)
+            at = np.minimum(np.searchsorted(beginnings, beginning), len(beginnings) - 1)
+            own = beginnings[at] == beginning
+            digits = (bits[own] >> np.uint64(shift) & np.uint64(0xFFFF)).astype(np.int64)
+            counts += np.bincount(at[own] << 16 | digits, minlength=counts.size).reshape(counts.shape)
+        reached = counts[of_rank].cumsum(axis=1)
+        digit = (reached > left[:, None]).argmax(axis=1)
+        left -= (reached - counts[of_rank])[np.arange(len(ranks)), digit]
+        found |= digit.astype(np.uint64) << np.uint64(shift)
+    return np.where(found & sign, found ^ sign, ~found).view(np.float64)
 
 
 def at_levels(values: FloatArray, levels: Sequence[float], asked: Sequence[float]) -> FloatArray:

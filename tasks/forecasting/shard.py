@@ -16,7 +16,7 @@ from schemas.run import ShardSpec
 from schemas.settings.slices import FoldsSlice, ModelSlice
 from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import has_events, load_panel, periods_with_demand
-from tasks.forecasting.fold_forecasts import forecast_folds
+from tasks.forecasting.fold_forecasts import cutoff_forecasts, row_groups
 from tasks.forecasting.registry import create
 from tasks.storage.lake import Lake
 from tasks.storage.machine import Cores
@@ -72,7 +72,7 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
     paths: list[pd.DataFrame] = []
     parts: list[pd.DataFrame] = []
     try:
-        frame, failures, notes = forecast_folds(
+        made, failures, notes = cutoff_forecasts(
             forecaster,
             loaded,
             [folds[number] for number in shard.folds],
@@ -87,7 +87,7 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
         raise TrainingError(why_ended(shard.model, error)) from None
     return ForecastRecord(
         model=shard.model,
-        table=lake.write_table(f"forecasts/{shard.model}", frame),
+        table=lake.write_parts(f"forecasts/{shard.model}", row_groups(made)),
         series=loaded.n if shard.series is None else len(shard.series),
         live=shard.live,
         paths=lake.write_table(f"paths/{shard.model}", paths[0]) if paths else None,

@@ -154,3 +154,25 @@ def test_two_names_of_the_same_days_share_one_effect():
     event = panel.events["black friday"]
     found = forecast(replace(panel, events={"black friday": event, "cyber week": event}))
     assert found[:, AHEAD].mean() == pytest.approx(200.0, rel=0.05)
+
+
+@pytest.mark.parametrize("rows", [1, 150])
+def test_effects_do_not_depend_on_the_blocks_of_series(rows, monkeypatch):
+    """Events of ten periods and three categories; sums of many numbers have rounding errors."""
+    panel = with_event(weeks=60, past=dict.fromkeys((*range(8, 18), *range(40, 50)), 1.7), noise=9.0, only=20)
+    demand = np.where(np.random.default_rng(5).random(panel.demand.shape) < 0.05, np.nan, panel.demand)
+    late = with_event(weeks=60, past={30: 1.2}, only=10).events["black friday"]
+    series = panel.series.assign(**{c.CATEGORY: list("abc") * 10})
+    events = panel.events | {"late": late}
+    panel = replace(panel, demand=demand, sold=demand, series=series, events=events)
+    levels, forecast = [0.1, 0.5, 0.9], MovingAverage().predict(panel, [0.1, 0.5, 0.9])
+
+    def found():
+        effects = event_effects(panel)
+        without, on = effects.without(panel), effects.on(forecast, levels)
+        arrays = (without.demand, without.sold, on.mean, on.quantiles, effects.ahead(effects.deviation, 0.0))
+        return [values.tobytes() for values in arrays]
+
+    whole = found()
+    monkeypatch.setattr("tasks.storage.mapped.BLOCK_ROWS", rows)
+    assert found() == whole

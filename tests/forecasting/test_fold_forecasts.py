@@ -6,11 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from schemas import columns as c
 from schemas.facts import FailureKind
 from tasks.forecasting.baselines import SeasonalNaive
-from tasks.forecasting.fold_forecasts import forecast_folds
+from tasks.forecasting.fold_forecasts import cutoff_forecasts, forecast_folds, row_groups
 from tests.forecasting.panels import panel_of
 
 
@@ -39,3 +40,24 @@ def test_a_series_with_insufficient_history_for_a_fold_is_distinguished_from_a_d
     folds = [SimpleNamespace(known_periods=5)]
     _, failures, _ = forecast_folds(SeasonalNaive(), panel_of(demand, horizon=4), folds, True, [0.5], 1)
     assert [failure.kind for failure in failures] == [FailureKind.NO_HISTORY]
+
+
+@pytest.mark.parametrize("size", [1, 5, 30, 1_000])
+def test_rows_in_groups_are_the_rows_of_the_whole(size) -> None:
+    """The horizon of the second fold reaches beyond the run date: it has two rows per series there."""
+    panel = panel_of(np.arange(60.0).reshape(3, 20), horizon=4)
+    folds = [SimpleNamespace(known_periods=known) for known in (12, 18)]
+    whole, _, _ = forecast_folds(SeasonalNaive(), panel, folds, True, [0.1, 0.5], 1)
+    assert len(whole) == 3 * (4 + 2 + 4)
+    made, _, _ = cutoff_forecasts(SeasonalNaive(), panel, folds, True, [0.1, 0.5], 1)
+    groups = list(row_groups(made, size))
+    assert [len(group) for group in groups[:-1]] == [size] * (len(groups) - 1)
+    pd.testing.assert_frame_equal(pd.concat(groups, ignore_index=True), whole, check_exact=True)
+
+
+def test_without_any_row_there_is_one_empty_group() -> None:
+    panel = panel_of(np.ones((2, 10)), horizon=4)
+    made, _, _ = cutoff_forecasts(SeasonalNaive(), panel, [SimpleNamespace(known_periods=10)], False, [0.5], 1)
+    (group,) = row_groups(made)
+    assert len(group) == 0
+    assert c.quantile_column(0.5) in group

@@ -15,6 +15,7 @@ from tasks.forecasting.quantiles import (
     from_samples,
     mean_of_quantiles,
     normal_scores,
+    quantiles_of_many,
     residual_scores,
     row_quantiles,
     tidy,
@@ -41,6 +42,19 @@ def test_normal_quantiles_agree_with_scipy():
 def test_sample_quantiles_agree_with_numpy():
     samples = np.random.default_rng(0).normal(size=(200, 3))
     assert np.allclose(from_samples(samples, LEVELS)[1], np.quantile(samples[:, 1], LEVELS))
+
+
+@pytest.mark.parametrize("block", [1, 7, 5_000])
+def test_quantiles_of_many_numbers_are_those_of_numpy(block, monkeypatch):
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=4_000) * 10.0 ** rng.integers(-9, 9, 4_000)
+    values[::3], values[1::7], values[2] = 0.0, -1.5, -0.0
+    levels = (0.0, 0.01, *LEVELS, 0.999, 1.0)
+    expected = np.quantile(values, levels)
+    monkeypatch.setattr("tasks.storage.mapped.BLOCK_ROWS", block)
+    if block == 1:
+        values, expected = values[:50], np.quantile(values[:50], levels)
+    assert quantiles_of_many(values, levels).tolist() == expected.tolist()
 
 
 @given(arrays(np.float64, (4, 9), elements=st.one_of(st.floats(-1e3, 1e3), st.just(np.nan))))

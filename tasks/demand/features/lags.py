@@ -94,27 +94,30 @@ class LagFeatures:
     Args:
         panel: n series over T periods, and H to forecast.
         cells: series x periods per block.
+
+    Attributes:
+        size: series per block.
     """
 
     def __init__(self, panel: Panel, cells: int = BLOCK_CELLS) -> None:
         self._panel = panel
         self._known = KnownColumns(panel)
         self._with_year = panel.history > YEAR[panel.frequency.kind]
-        self._size = max(1, cells // max(1, panel.history))
+        self.size = max(1, cells // max(1, panel.history))
         blocks = row_blocks(panel.n, panel.history, cells)
         self.standards = Standards.joined([Standards.of(self._demand(series)) for series in blocks])
 
     def blocks(self, rows: Rows) -> list[IndexArray]:
         """Positions of the rows of each block of series, for tables that are used and dropped one after another."""
-        return series_blocks(rows, self._size)
+        return series_blocks(rows, self.size)
 
     def table(self, rows: Rows) -> tuple[SmallFloatArray, tuple[str, ...]]:
         """Columns of rows, shape (k, F), NaN = unknown at the row's origin; and their names."""
         whole: SmallFloatArray | None = None
         for block in self.blocks(rows):
             part = rows.take(block)
-            first = int(part.series[0]) // self._size * self._size if len(part) else 0
-            past = _Past(self._scores(slice(first, first + self._size)), self._panel.frequency.kind, self._with_year)
+            first = int(part.series[0]) // self.size * self.size if len(part) else 0
+            past = _Past(self._scores(slice(first, first + self.size)), self._panel.frequency.kind, self._with_year)
             columns = past.at(Rows(part.series - first, part.origin, part.step)) | self._other(part)
             del past
             found = np.column_stack([values.astype(np.float32) for values in columns.values()])

@@ -93,6 +93,9 @@ class Features:
         effects: shape (n, T + H); multiplicative effect of what is known about each period (all 1: none).
         known: look-up tables of the panel's known columns, if already made.
         cells: series x periods per block.
+
+    Attributes:
+        size: series per block.
     """
 
     def __init__(
@@ -106,8 +109,8 @@ class Features:
         self._effects = effects
         self._known = known or KnownColumns(panel)
         self._groups = series_groups(panel, effects)
-        self._size = max(1, cells // max(1, panel.history))
-        self._whole = self._past(0) if panel.n <= self._size else None
+        self.size = max(1, cells // max(1, panel.history))
+        self._whole = self._past(0) if panel.n <= self.size else None
         windows = Windows.of(panel.frequency)
         # With less than a year of history, the position in the year identifies the date, and trees would memorize
         # single periods.
@@ -115,12 +118,12 @@ class Features:
 
     def blocks(self, rows: Rows) -> list[IndexArray]:
         """Positions of the rows of each block of series, for tables that are used and dropped one after another."""
-        return series_blocks(rows, self._size)
+        return series_blocks(rows, self.size)
 
     def table(self, rows: Rows) -> FeatureTable:
         """Features of rows, in their order."""
         parts = [
-            (chosen[part], int(rows.series[chosen[0]]) // self._size if len(chosen) else 0)
+            (chosen[part], int(rows.series[chosen[0]]) // self.size if len(chosen) else 0)
             for chosen in self.blocks(rows)
             for part in _blocks(len(chosen))
         ]
@@ -131,7 +134,7 @@ class Features:
                 del past
                 release()
                 past, of = self._past(number), number
-            found = self._block(rows.take(chosen), past, number * self._size)
+            found = self._block(rows.take(chosen), past, number * self.size)
             if len(parts) == 1:
                 return found
             whole = whole or found.empty(len(rows))
@@ -141,7 +144,7 @@ class Features:
 
     def _past(self, number: int) -> _Past:
         """Look-up tables of a block of series."""
-        first, last = number * self._size, min((number + 1) * self._size, self._panel.n)
+        first, last = number * self.size, min((number + 1) * self.size, self._panel.n)
         series = np.arange(first, last)
         groups = {name: Group(group.of_series[series], group.means) for name, group in self._groups.items()}
         return _Past(History(self._panel.take(series), self._effects[first:last], groups))

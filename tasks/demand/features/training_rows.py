@@ -46,15 +46,16 @@ def series_blocks(rows: Rows, size: int) -> list[IndexArray]:
     return np.split(order, np.flatnonzero(np.diff(block[order])) + 1)
 
 
-def horizon_rows(panel: Panel) -> Rows:
-    """Every series and step from the panel's own cutoff, series-major (n x H rows)."""
-    return every_step(panel, panel.history)
+def horizon_rows(panel: Panel, series: slice | None = None) -> Rows:
+    """Every series, or some of them, and every step from the panel's own cutoff, series-major."""
+    return every_step(panel, panel.history, series)
 
 
-def every_step(panel: Panel, origin: int) -> Rows:
-    """Every series and step from one origin, series-major (n x H rows)."""
-    series, step = np.divmod(np.arange(panel.n * panel.horizon), panel.horizon)
-    return Rows(series, np.full(len(series), origin), step + 1)
+def every_step(panel: Panel, origin: int, series: slice | None = None) -> Rows:
+    """Every series, or some of them, and every step from one origin, series-major."""
+    first, end, _ = (series or slice(None)).indices(panel.n)
+    at, step = np.divmod(np.arange(first * panel.horizon, end * panel.horizon), panel.horizon)
+    return Rows(at, np.full(len(at), origin), step + 1)
 
 
 def window_rows(panel: Panel, origin: int) -> Rows:

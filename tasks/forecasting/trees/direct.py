@@ -23,7 +23,7 @@ from tasks.demand.features.history import Windows
 from tasks.demand.features.known import KnownColumns
 from tasks.demand.features.training_rows import Rows, horizon_rows, target_values, window_rows
 from tasks.forecasting.baselines import SeasonalNaive
-from tasks.forecasting.quantiles import at_levels, tidy
+from tasks.forecasting.quantiles import at_levels, by_blocks, tidy
 from tasks.forecasting.trees.booster import FEWEST_ROWS, NOT_TRAINED
 from tasks.forecasting.trees.calendar_effects import CalendarProfile, fit_profile
 from tasks.forecasting.trees.expectation import BaselineExpectation
@@ -156,22 +156,21 @@ class FittedXgboost:
         if self.learned is None:
             naive = SeasonalNaive().fit(panel, 0).predict(panel, quantiles)
             return Forecast(naive.mean, naive.quantiles, failed=dict.fromkeys(range(panel.n), NOT_TRAINED))
-        shape = (panel.n, panel.horizon)
-        learned, rows = self.learned, horizon_rows(panel)
-        baseline = self._baseline_of(panel)
-        mean, own = np.empty(len(rows)), np.empty((len(rows), len(self.levels)))
+        learned, baseline = self.learned, self._baseline_of(panel)
+
         # The features of a block of series at a time: those of all series take more memory than the panel.
-        for block in baseline.blocks(rows):
-            part = rows.take(block)
-            table = baseline.table(part)
-            points = learned.sub_models.points(baseline, table, part)
+        def block(series: slice) -> tuple[FloatArray, FloatArray]:
+            rows = horizon_rows(panel, series)
+            table = baseline.table(rows)
+            points = learned.sub_models.points(baseline, table, rows)
             median, base = points.median(learned.weight), points.baseline(learned.weight)
-            mean[block] = learned.dispersion.mean_of(table, median, base)
-            own[block] = learned.dispersion.quantiles_of(table, median, base)
-        closed = panel.closed[:, panel.history : panel.history + panel.horizon]
-        asked = at_levels(own.reshape(*shape, -1), self.levels, quantiles)
-        mean, asked = tidy(mean.reshape(shape), asked, closed)
-        return Forecast(mean, asked, notes=self._notes())
+            mean = learned.dispersion.mean_of(table, median, base).reshape(-1, panel.horizon)
+            own = learned.dispersion.quantiles_of(table, median, base).reshape(*mean.shape, -1)
+            closed = panel.closed[series, panel.history : panel.history + panel.horizon]
+            return tidy(mean, at_levels(own, self.levels, quantiles), closed)
+
+        shape = (panel.n, panel.horizon, len(quantiles))
+        return Forecast(*by_blocks(shape, block, baseline.size), notes=self._notes())
 
     def parts(self, panel: Panel) -> pd.DataFrame:
         """The parts of every median of the horizon (:func:`tasks.forecasting.trees.contributions.horizon_parts`)."""

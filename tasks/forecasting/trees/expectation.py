@@ -30,6 +30,11 @@ class BaselineExpectation:
         )
         self._features = Features(panel, self._effects, self.known)
 
+    @property
+    def size(self) -> int:
+        """Series per block."""
+        return self._features.size
+
     def table(self, rows: Rows) -> FeatureTable:
         """Features of rows."""
         return self._features.table(rows)

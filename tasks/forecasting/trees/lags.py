@@ -10,7 +10,7 @@ where demand is intermittent and seasons are weak, and worse where they are stro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from schemas.settings import TREE_RANGES, XgboostLagsSettings
 from tasks.demand.features.lags import LagFeatures
 from tasks.demand.features.training_rows import horizon_rows, sample_rows, target_values
 from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive, open_demand_in_blocks
-from tasks.forecasting.quantiles import at_levels, mean_of_quantiles, tidy
+from tasks.forecasting.quantiles import at_levels, by_blocks, mean_of_quantiles, tidy
 from tasks.forecasting.trees.booster import FEWEST_ROWS, NOT_TRAINED, Boosted, Examples, Learning, boost
 
 EARLIEST_ORIGIN = 1
@@ -93,24 +93,35 @@ def learn(
     return boost(Examples(matrix, label, np.ones(len(label))), names, learning)
 
 
-def served(panel: Panel, dispersion: FloatArray, levels: Sequence[float], quantiles: Sequence[float]) -> Forecast:
+def served(
+    panel: Panel,
+    dispersion: Callable[[slice], FloatArray],
+    size: int,
+    levels: Sequence[float],
+    quantiles: Sequence[float],
+) -> Forecast:
     """Forecast of a model on lags; 0 for the series of which nothing is known.
 
     Args:
         panel: n series and H periods to forecast.
-        dispersion: shape (n, H, Q), units at the levels.
+        dispersion: units at the levels of m consecutive series, shape (m, H, Q).
+        size: m at most.
         levels: Q levels, ascending.
         quantiles: the requested levels.
     """
-    closed = panel.closed[:, panel.history : panel.history + panel.horizon]
-    rising = np.sort(np.maximum(dispersion, 0.0), axis=2)
-    mean, asked = tidy(mean_of_quantiles(rising, levels), at_levels(rising, levels, quantiles), closed)
     known = np.zeros(panel.n, dtype=bool)
     for series, demand in open_demand_in_blocks(panel):
         known[series] = np.isfinite(demand).any(axis=1)
-    unknown = np.flatnonzero(~known)
-    mean[unknown], asked[unknown] = 0.0, 0.0
-    return Forecast(mean, asked, failed=dict.fromkeys(unknown.tolist(), NO_HISTORY))
+
+    def block(series: slice) -> tuple[FloatArray, FloatArray]:
+        closed = panel.closed[series, panel.history : panel.history + panel.horizon]
+        rising = np.sort(np.maximum(dispersion(series), 0.0), axis=2)
+        mean, asked = tidy(mean_of_quantiles(rising, levels), at_levels(rising, levels, quantiles), closed)
+        mean[~known[series]], asked[~known[series]] = 0.0, 0.0
+        return mean, asked
+
+    failed = dict.fromkeys(np.flatnonzero(~known).tolist(), NO_HISTORY)
+    return Forecast(*by_blocks((panel.n, panel.horizon, len(quantiles)), block, size), failed)
 
 
 def unlearnt(panel: Panel, quantiles: Sequence[float]) -> Forecast:
@@ -130,13 +141,14 @@ class FittedXgboostLags:
         """Forecast the horizon of a panel of the same series; seasonal naive if nothing was learned."""
         if self.learned is None:
             return unlearnt(panel, quantiles)
-        rows, features = horizon_rows(panel), LagFeatures(panel)
-        dispersion = np.empty((len(rows), len(self.levels)))
-        for block in features.blocks(rows):
-            part = rows.take(block)
-            scores = as_columns(self.learned.predict(features.matrix(part, self.learned.names)))
-            dispersion[block] = features.standards.units(scores, part.series)
-        return served(panel, dispersion.reshape(panel.n, panel.horizon, -1), self.levels, quantiles)
+        learned, features = self.learned, LagFeatures(panel)
+
+        def dispersion(series: slice) -> FloatArray:
+            rows = horizon_rows(panel, series)
+            scores = as_columns(learned.predict(features.matrix(rows, learned.names)))
+            return features.standards.units(scores, rows.series).reshape(-1, panel.horizon, len(self.levels))
+
+        return served(panel, dispersion, features.size, self.levels, quantiles)
 
 
 def as_columns(values: FloatArray) -> FloatArray:

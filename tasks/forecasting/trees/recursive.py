@@ -74,13 +74,12 @@ class FittedXgboostRecursive:
         """Forecast the horizon of a panel of the same series; seasonal naive if nothing was learned."""
         if self.learned is None:
             return unlearnt(panel, quantiles)
-        features = LagFeatures(panel)
-        size = max(1, ROWS_AT_ONCE // len(self.levels))
-        parts = [
-            _stepped(panel, features, self.learned, np.arange(first, min(first + size, panel.n)), len(self.levels))
-            for first in range(0, panel.n, size)
-        ]
-        return served(panel, np.concatenate(parts), self.levels, quantiles)
+        learned, features = self.learned, LagFeatures(panel)
+
+        def dispersion(series: slice) -> FloatArray:
+            return _stepped(panel, features, learned, np.arange(series.start, series.stop), len(self.levels))
+
+        return served(panel, dispersion, max(1, ROWS_AT_ONCE // len(self.levels)), self.levels, quantiles)
 
 
 def _stepped(panel: Panel, features: LagFeatures, learned: Boosted, series: IndexArray, levels: int) -> FloatArray:

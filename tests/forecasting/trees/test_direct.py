@@ -18,6 +18,7 @@ from tasks.forecasting.baselines import SeasonalNaive
 from tasks.forecasting.trees.booster import FEATURE, GAIN, Examples, boost, weighted_quantiles
 from tasks.forecasting.trees.calendar_effects import fit_profile, ratios_to_surroundings
 from tasks.forecasting.trees.direct import XgboostForecaster, held_out_blocks, held_out_origins, season_weight
+from tasks.forecasting.trees.expectation import BaselineExpectation
 from tasks.forecasting.trees.residual_quantiles import around
 from tasks.forecasting.trees.sub_models import Points, first_origin, learning_of, supported_rounds
 from tests.forecasting.panels import awkward_panel, changed_after, panel_of
@@ -92,6 +93,7 @@ def test_neither_threads_nor_blocks_of_series_change_the_forecast(monkeypatch):
     monkeypatch.setattr("tasks.demand.features.known.BLOCK_CELLS", 1)
     monkeypatch.setattr("tasks.forecasting.trees.calendar_effects.PREDICTED_CELLS", 1)
     monkeypatch.setattr(Features, "blocks", lambda self, rows: series_blocks(rows, 1))
+    monkeypatch.setattr(BaselineExpectation, "size", 1)
     blocks = XgboostForecaster(SMALL, LEVELS).fit(panel, 3)
     for other in (threaded, blocks.predict(panel, LEVELS)):
         assert np.array_equal(once.quantiles, other.quantiles)

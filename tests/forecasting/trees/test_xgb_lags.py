@@ -74,7 +74,9 @@ def test_neither_the_future_of_demand_nor_threads_nor_blocks_of_series_change_th
     known, changed = panel.until(cutoff), changed_after(panel, cutoff).until(cutoff)
     untold = maker(SMALL, LEVELS, 1).fit(known, 3).predict(known, LEVELS)
     monkeypatch.setattr(LagFeatures, "blocks", lambda self, rows: series_blocks(rows, 1))
-    monkeypatch.setattr("tasks.forecasting.trees.recursive.ROWS_AT_ONCE", 2 * len(LEVELS))
+    monkeypatch.setattr(
+        "tasks.forecasting.quantiles.row_blocks", lambda rows, *_: (slice(at, at + 1) for at in range(rows))
+    )
     told = maker(SMALL, LEVELS, 2).fit(changed, 3).predict(changed, LEVELS)
     assert np.array_equal(told.quantiles, untold.quantiles)
     assert np.array_equal(told.mean, untold.mean)
