@@ -27,6 +27,8 @@ class ShapeRule:
 
 
 RULE = ShapeRule()
+# One of so many sorted numbers of a block is kept in memory.
+SAMPLED = 64
 
 
 def tidy(mean: FloatArray, quantiles: FloatArray, closed: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
@@ -190,7 +192,7 @@ def row_quantiles(values: FloatArray, levels: Sequence[float]) -> FloatArray:
 
 
 def quantiles_of_many(values: FloatArray, levels: Sequence[float]) -> FloatArray:
-    """Quantiles of numbers that may be on disk, as ``np.quantile`` returns them.
+    """Quantiles of numbers that may be on disk, as ``np.quantile`` returns them; the order of the numbers may change.
 
     Args:
         values: shape (n,), finite, at least one.
@@ -210,33 +212,31 @@ def quantiles_of_many(values: FloatArray, levels: Sequence[float]) -> FloatArray
 
 
 def _at_ranks(values: FloatArray, ranks: IndexArray) -> FloatArray:
-    """Numbers at some ranks (0 = the smallest), 16 bits of them at a time, without sorting.
+    """Numbers at some ranks (0 = the smallest); each block is sorted.
 
-    The bits of a number, read as an integer, have the order of the numbers if those of negative ones are reversed.
+    One of ``SAMPLED`` sorted numbers of each of B blocks is kept. At most SAMPLED j numbers are smaller than the kept
+    number j, and more than SAMPLED j are at most as large as the kept number j + B. Of the numbers between two such
+    limits, few enough to be sorted, the one at the rank is found.
     """
-    found, left, sign = np.zeros(len(ranks), dtype=np.uint64), ranks.copy(), np.uint64(1 << 63)
-    highest = 48
-    for shift in (highest, 32, 16, 0):
-        beginnings, of_rank = np.unique(found >> np.uint64(shift) >> np.uint64(16), return_inverse=True)
-        near = np.zeros(1 << 16, dtype=bool)
-        near[(found >> np.uint64(highest)).astype(np.int64)] = True
-        counts = np.zeros((len(beginnings), 1 << 16), dtype=np.int64)
-        for part in blocks(len(values)):
-            # Zero has one form here, so that equal numbers have equal bits.
-            bits = (values[part] + 0.0).view(np.uint64)
-            bits = np.where(bits & sign, ~bits, bits | sign)
-            if shift < highest:
-                bits = bits[near[bits >> np.uint64(highest)]]
-            beginning = bits >> np.uint64(shift) >> np.uint64(16)
-            at = np.minimum(np.searchsorted(beginnings, beginning), len(beginnings) - 1)
-            own = beginnings[at] == beginning
-            digits = (bits[own] >> np.uint64(shift) & np.uint64(0xFFFF)).astype(np.int64)
-            counts += np.bincount(at[own] << 16 | digits, minlength=counts.size).reshape(counts.shape)
-        reached = counts[of_rank].cumsum(axis=1)
-        digit = (reached > left[:, None]).argmax(axis=1)
-        left -= (reached - counts[of_rank])[np.arange(len(ranks)), digit]
-        found |= digit.astype(np.uint64) << np.uint64(shift)
-    return np.where(found & sign, found ^ sign, ~found).view(np.float64)
+    samples = []
+    for part in blocks(len(values)):
+        values[part].sort()
+        samples.append(values[part][::SAMPLED].copy())
+    largest = max(values[part][-1] for part in blocks(len(values)))
+    kept = np.append(np.sort(np.concatenate(samples)), largest)
+    low = kept[ranks // SAMPLED]
+    high = kept[np.minimum(ranks // SAMPLED + len(samples), len(kept) - 1)]
+    upto, below = np.zeros_like(ranks), np.zeros_like(ranks)
+    between: list[list[FloatArray]] = [[] for _ in ranks]
+    for part in blocks(len(values)):
+        begin, end = values[part].searchsorted(low, "right"), values[part].searchsorted(high, "left")
+        upto, below = upto + begin, below + end
+        for inside, first, last in zip(between, begin, end, strict=True):
+            inside.append(values[part][first:last].copy())
+    found = np.where(ranks < upto, low, high)
+    for number in np.flatnonzero((upto <= ranks) & (ranks < below)):
+        found[number] = np.sort(np.concatenate(between[number]))[ranks[number] - upto[number]]
+    return found + 0.0  # zero without a sign
 
 
 def at_levels(values: FloatArray, levels: Sequence[float], asked: Sequence[float]) -> FloatArray:
