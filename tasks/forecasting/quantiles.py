@@ -27,7 +27,7 @@ class ShapeRule:
 
 
 RULE = ShapeRule()
-# One of so many sorted numbers of a block is kept in memory.
+# Distance between the sorted numbers of a block that are kept in memory.
 SAMPLED = 64
 
 
@@ -214,7 +214,7 @@ def quantiles_of_many(values: FloatArray, levels: Sequence[float]) -> FloatArray
 def _at_ranks(values: FloatArray, ranks: IndexArray) -> FloatArray:
     """Numbers at some ranks (0 = the smallest); each block is sorted.
 
-    One of ``SAMPLED`` sorted numbers of each of B blocks is kept. At most SAMPLED j numbers are smaller than the kept
+    Every number ``SAMPLED`` of each of B sorted blocks is kept. At most SAMPLED j numbers are smaller than the kept
     number j, and more than SAMPLED j are at most as large as the kept number j + B. Of the numbers between two such
     limits, few enough to be sorted, the one at the rank is found.
     """
