@@ -231,7 +231,7 @@ EXPLANATION_TABLE = OutputTable(
     EXPLANATIONS,
     (c.STORE_ID, c.SKU, c.TARGET_QUANTITY, c.LIMIT),
     (c.STORE_ID, c.SKU),
-    dates=(c.VISIT_DATE, c.NEXT_VISIT),
+    dates=(c.VISIT_DATE, c.NEXT_VISIT, c.COVERED_FROM),
 )
 
 

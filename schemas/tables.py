@@ -35,6 +35,7 @@ class ColumnRule:
         stated_from: a number below it, or a cell that is not a number, counts as not stated: the cell counts as empty,
             and an alarm lists it.
         open_ended: an impossible date such as 0000-00-00, or one before 1902 or after 2199, counts as not stated.
+        zero_is_empty: many programs write 0 for an empty cell: it counts as empty, without an alarm.
         whole: a number with a fraction counts as not stated.
         floor: a smaller number counts as this one, and an alarm lists it.
         in_units: the number is a quantity in the unit of the column ``unit``.
@@ -51,6 +52,7 @@ class ColumnRule:
     choices: tuple[str, ...] = ()
     stated_from: float | None = None
     open_ended: bool = False
+    zero_is_empty: bool = False
     whole: bool = False
     floor: float | None = None
     in_units: bool = False
@@ -127,7 +129,7 @@ PRODUCTS = TableContract(
         ColumnRule(c.COLLECTION_STATUS, "text", nullable=True),
         ColumnRule(c.SIZE, "text", nullable=True),
         ColumnRule(c.COLOR, "text", nullable=True),
-        ColumnRule(c.PACK_SIZE, "number", nullable=True, stated_from=1, whole=True),
+        ColumnRule(c.PACK_SIZE, "number", nullable=True, stated_from=1, whole=True, zero_is_empty=True),
         ColumnRule(c.MIN_PRESENTATION, "number", nullable=True, minimum=0),
         ColumnRule(c.LIKE, "id", nullable=True),
         ColumnRule(c.REPLACES, "id", nullable=True),
@@ -198,6 +200,7 @@ CALENDAR = TableContract(
         ColumnRule(c.OPEN, "flag", nullable=True),
         ColumnRule(c.HOLIDAY, "text", nullable=True),
         ColumnRule(c.EVENT, "text", nullable=True),
+        ColumnRule(c.FROZEN, "flag", nullable=True),
     ),
     key=(c.DATE, c.STORE_ID),
     repeats="fault",

@@ -110,7 +110,7 @@ TABLES = (
     AlarmFacts(
         "not_stated",
         Severity.WARNING,
-        "A capacity, pack size or price is 0 or not a number; it counts as not stated.",
+        "A capacity or price is 0, or it or a pack size is not a number; it counts as not stated.",
         "Leave the cell empty if the value is unknown, or enter it.",
     ),
     AlarmFacts(

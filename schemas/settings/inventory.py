@@ -109,10 +109,6 @@ class BlackoutSettings(Strict):
         examples=[True],
         json_schema_extra=first_page("true or false", "With true, closed stores receive nothing"),
     )
-    marks: list[str] = Field(
-        default=["1", "1.0", "true", "yes", "y", "si", "sí"],
-        description="Values of the calendar column `frozen` that mark a day without deliveries, in lower case",
-    )
 
 
 class CalibrationSettings(Strict):

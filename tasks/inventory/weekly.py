@@ -116,7 +116,7 @@ def optimize(inputs: WeeklyInputs, progress: ReportProgress | None = None) -> We
         costs=solution.costs,
         bounds=bound_frame(solution.bound, problem, solution.evaluations[solution.chosen].per_store),
         stock_by_day=pd.concat(days, ignore_index=True),
-        category_totals=category_totals(problem, plan, targets),
+        category_totals=category_totals(problem, targets),
         explanations=explained,
         shortages=shortages,
         chosen=solution.chosen,

@@ -38,13 +38,17 @@ SMALLEST_SHORTAGE = 0.5
 OVERSTOCK_WEEKS = 13.0
 # A store is over capacity if more than this share of the sample paths exceeds its capacity in any period.
 SHARE_OF_PATHS = 0.05
-_NO_CONSTRAINT = "none"
 # Constraint: the column with the units that it took from the target, as a negative number.
 _TAKEN_BY = {
     "DC stock": c.BY_DC,
     "share of scarce DC stock": c.BY_DC_SHARE,
     "storage capacity": c.BY_CAPACITY,
+    "pack": c.BY_ROUNDING,
 }
+# Constraints that lower a target without a step of its own. All others raise it, or move the delivery.
+_LOWERING = ("storage capacity", "display capacity", "size run", "no delivery")
+# Fewer units of rounding are no constraint.
+_SMALLEST_CUT = 0.5
 # The retailer's own rule: nothing to decide this week.
 _INTENDED = ("lifecycle rule",)
 _NO_TARGET = "matches no target"
@@ -67,7 +71,7 @@ def exceptions(outputs: RunOutputs, facts: RunFacts, run: RunContext, language: 
 
         ===================  =======================================================================
         stock-out            expected demand until the next delivery that stock and delivery do not cover
-        cut by a constraint  the same, if a constraint limits the target
+        cut by a constraint  the same, if a constraint lowers the target
         overstock            stock above 13 weeks of expected sales
         over capacity        expected stock above the store's capacity in its fullest period
         override not applied NaN
@@ -114,8 +118,10 @@ def _pairs(outputs: RunOutputs, run: RunContext, language: Language) -> Iterator
 
     for i in below_demand.tolist():
         limit = str(records[i][c.LIMIT])
-        kind = STOCK_OUT if limit == _NO_CONSTRAINT else CUT
-        yield row(i, kind, float(short[i]), float(after[i]), _shortage(records[i], stock[i], after[i], limit, language))
+        taken = -float(str(records[i].get(_TAKEN_BY.get(limit, ""), 0.0)))
+        kind = CUT if taken >= _SMALLEST_CUT or limit in _LOWERING else STOCK_OUT
+        cut = (limit, taken) if kind == CUT else None
+        yield row(i, kind, float(short[i]), float(after[i]), _shortage(records[i], stock[i], after[i], cut, language))
     for i in surplus.tolist():
         reason = language(
             "{stock} units in stock; expected sales {weekly} units a week",
@@ -125,7 +131,10 @@ def _pairs(outputs: RunOutputs, run: RunContext, language: Language) -> Iterator
         yield row(i, OVERSTOCK, float(excess[i]), float(stock[i]), reason)
 
 
-def _shortage(row: dict[str, object], stock: float, after: float, limit: str, language: Language) -> str:
+def _shortage(
+    row: dict[str, object], stock: float, after: float, cut: tuple[str, float] | None, language: Language
+) -> str:
+    """Reason of a shortage; ``cut`` is the constraint that lowers the target, and the units that it takes."""
     parts = [
         language(
             "expected demand {demand} units until the next delivery; {stock} in stock, {send} to send",
@@ -134,7 +143,7 @@ def _shortage(row: dict[str, object], stock: float, after: float, limit: str, la
             send=language.number(after - stock),
         )
     ]
-    taken = -float(str(row.get(_TAKEN_BY.get(limit, ""), 0.0)))
+    limit, taken = cut or ("", 0.0)
     if taken > 0:
         units, one = language.number(taken), round(taken) == 1
         parts.append(
@@ -150,8 +159,16 @@ def _shortage(row: dict[str, object], stock: float, after: float, limit: str, la
                 units=units,
             )
         )
-    elif limit != _NO_CONSTRAINT:
+    elif cut:
         parts.append(language("constraint: {limit}", limit=language.known(limit)))
+    elif float(str(row.get(c.ORDER_UP_TO, np.inf))) < float(str(row.get(c.SERIES_FORECAST, 0.0))):
+        parts.append(
+            language(
+                "the plan's order-up-to level of the category is {level} units, below its expected demand of {demand}",
+                level=language.number(float(str(row[c.ORDER_UP_TO]))),
+                demand=language.number(float(str(row[c.SERIES_FORECAST])), 1),
+            )
+        )
     return "; ".join(parts)
 
 

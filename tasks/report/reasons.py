@@ -45,13 +45,16 @@ _CONSTRAINTS = {
     message("minimum presentation"): message("the minimum presentation is higher than the demand"),
     message("size run"): message("a style is displayed with all core sizes or left out"),
     message("pack"): message("the SKU is only sent in full packs"),
+    message("storage capacity"): message("no storage capacity left for a higher order-up-to level"),
+    message("no delivery"): message("the store has no delivery within the horizon"),
+    message("none"): message("no constraint: the target follows from demand and cost"),
+}
+# Constraints that allow no earlier delivery; in files of earlier versions they are in the column of constraints, too.
+_DELAYS = {
     message("deliveries per period"): message(
         "the network's deliveries per period are used up before this store's first delivery"
     ),
     message("blackout dates"): message("blackout dates allow no earlier delivery to this store"),
-    message("storage capacity"): message("no storage capacity left for a higher order-up-to level"),
-    message("no delivery"): message("the store has no delivery within the horizon"),
-    message("none"): message("no constraint: the target follows from demand and cost"),
 }
 # Reasons of shortages that have no variable part (tasks.inventory.allocation.shortages).
 _EXPECTED_PERIODS = message("expected periods within capacity")
@@ -97,6 +100,7 @@ def reason_lines(row: Mapping[str, Any], say: Language = ENGLISH, published: int
             category=row[c.CATEGORY],
         ),
         say("Target at the delivery of {date}: {units}", date=delivery, units=_units(row[c.TARGET_QUANTITY], say)),
+        *_delay(row, say),
         say(
             "Binding constraint: {name} ({meaning})",
             name=say.known(str(row[c.LIMIT])),
@@ -131,6 +135,12 @@ def reason_lines(row: Mapping[str, Any], say: Language = ENGLISH, published: int
         lines.append(f"  {text}")
     stock = say("Stock of the category, on hand and in transit: {units}", units=_units(row[c.SERIES_STOCK], say))
     return [*lines, stock, *_steps(row, say)]
+
+
+def _delay(row: Mapping[str, Any], say: Language) -> list[str]:
+    """Why the delivery is not earlier; empty if nothing delays it."""
+    meaning = _DELAYS.get(str(row.get(c.DELAYED_BY)))
+    return [f"  {say.known(meaning)}"] if meaning else []
 
 
 def _coverage(row: Mapping[str, Any], say: Language) -> list[str]:
@@ -169,7 +179,8 @@ def _weeks(row: Mapping[str, Any], units: float) -> float | None:
     forecast = float(row[c.SKU_FORECAST])
     if pd.isna(row[c.NEXT_VISIT]) or forecast <= 0 or units <= 0:
         return None
-    days = (pd.Timestamp(row[c.NEXT_VISIT]) - pd.Timestamp(row[c.VISIT_DATE])).days
+    since = row.get(c.COVERED_FROM, row[c.VISIT_DATE])
+    days = (pd.Timestamp(row[c.NEXT_VISIT]) - pd.Timestamp(since)).days
     return units / forecast * days / DAYS_PER_WEEK
 
 

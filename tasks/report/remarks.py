@@ -22,7 +22,8 @@ class Alert:
         severity: ``hold``, ``warning`` or ``info``.
         title: name of the alarm; empty for a warning without a name.
         text: what was found.
-        detail: stores, SKUs and dates concerned, and what to do; empty if the text is complete.
+        detail: stores, SKUs and dates concerned, and the message if the text is a translation; empty if the text is
+            complete.
     """
 
     severity: str
@@ -82,18 +83,22 @@ def _of(facts: RunFacts, severity: Severity) -> list[Alarm]:
 
 
 def _alert(alarm: Alarm, say: Language) -> Alert:
-    """Return an alarm as an alert. Its message is in English; other languages add the meaning and the remedy."""
+    """Return an alarm as an alert.
+
+    Its message is in English. In another language the meaning and the remedy come first, and the message last.
+    """
     parts = []
     registered = ALARMS.get(alarm.name)
-    if registered is not None and say.code != "en":
-        parts.append(f"{say.known(registered.meaning)} {say.known(registered.remedy)}")
     for title, ids in ((say("Stores"), alarm.stores), (say("SKUs"), alarm.skus)):
         if ids:
             parts.append(f"{title}: {', '.join(ids[:_NAMED])}{' …' if len(ids) > _NAMED else ''}")
     if alarm.date_from is not None:
         last = alarm.date_to or alarm.date_from
         parts.append(f"{say.day(alarm.date_from)} – {say.day(last)}")
-    return Alert(alarm.severity, alarm.name, alarm.message, " · ".join(parts))
+    if registered is None or say.code == "en":
+        return Alert(alarm.severity, alarm.name, alarm.message, " · ".join(parts))
+    text = f"{say.known(registered.meaning)} {say.known(registered.remedy)}"
+    return Alert(alarm.severity, alarm.name, text, " · ".join([*parts, alarm.message]))
 
 
 def _first(texts: Sequence[str], say: Language) -> list[str]:

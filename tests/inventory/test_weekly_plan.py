@@ -207,3 +207,21 @@ def test_planning_and_evaluation_use_different_paths_of_a_champion():
     # Twenty of forty paths each: together they cover the quantiles of the forecast.
     totals = np.concatenate([explained.problem.paths, explained.evaluation.paths])[:, boots].sum(axis=(1, 2))
     assert len(set(totals)) > 30
+
+
+def test_a_delivery_later_than_the_lead_time_also_replaces_what_sells_before_its_order():
+    # The file is fixed now, with today's stock. A delivery on the fifth day is ordered after four days of sales
+    # (16 boots, 4 bags a store); a SKU sells at most what it has: 10 boots of the SKU with half of the sales 6.
+    inputs = inputs_of(settings={"blackout": {"dates": [str((AS_OF + pd.Timedelta(days=i)).date()) for i in range(4)]}})
+    few = inputs.sku_facts.assign(on_hand=np.where(inputs.sku_facts["sku"] == "boots-2", 5.0, 30.0))
+    plan = optimize(replace(inputs, sku_facts=few))
+    rows = plan.explanations.set_index(["store_id", "sku"])
+    level = plan.levels.set_index(["store_id", "category", "date_from"])["order_up_to"]
+    fifth = AS_OF + pd.Timedelta(days=4)
+    boots, bags = rows.loc[("2", "boots-0")], rows.loc[("2", "bags-0")]
+    assert boots["visit_date"] == fifth
+    assert boots["series_forecast"] == pytest.approx(28.0)
+    assert bags["order_up_to"] == level["2", "bags", fifth] + 4
+    shares = rows.loc["2"].loc[["boots-0", "boots-1", "boots-2"], "share"]
+    sold = 16 * (shares["boots-0"] + shares["boots-1"]) + min(6.0, 16 * shares["boots-2"])
+    assert boots["order_up_to"] == np.ceil(level["2", "boots", fifth] + sold - 1e-9)

@@ -80,6 +80,28 @@ def test_shortage_is_the_demand_that_target_and_stock_do_not_cover() -> None:
 
 
 @pytest.mark.parametrize(
+    ("row", "kind", "reason"),
+    [
+        # A first pack raises the target, a date moves the delivery: neither takes a unit.
+        ({"limit": "pack", "by_rounding": 4.0}, STOCK_OUT, "2 to send"),
+        ({"limit": "minimum presentation"}, STOCK_OUT, "2 to send"),
+        ({"limit": "blackout dates"}, STOCK_OUT, "2 to send"),
+        ({"limit": "pack", "by_rounding": -4.0}, CUT, "constraint: pack, which reduces the target by 4 units"),
+        ({"limit": "display capacity"}, CUT, "constraint: display capacity"),
+        (
+            {"limit": "none", "order_up_to": 8.0, "series_forecast": 30.5},
+            STOCK_OUT,
+            "the plan's order-up-to level of the category is 8 units, below its expected demand of 30.5",
+        ),
+    ],
+)
+def test_a_constraint_is_named_only_if_it_lowers_the_target(row: dict[str, Any], kind: str, reason: str) -> None:
+    table = found(outputs(pairs({"sku": "a", "sku_forecast": 9.5, "target_quantity": 5, **row})))
+    assert table[c.KIND].tolist() == [kind]
+    assert table[c.REASON][0].endswith(reason)
+
+
+@pytest.mark.parametrize(
     "row",
     [
         {"sku_forecast": 5.4, "target_quantity": 5},

@@ -62,6 +62,19 @@ def test_steps_add_up_to_the_target() -> None:
         assert words in text, words
 
 
+def test_a_delay_explains_the_date_and_weeks_count_from_the_run_date() -> None:
+    late = explanation(
+        limit="none", delayed_by="blackout dates", covers=0.9, service_level=0.95, target_quantity=10,
+        sku_forecast=10.0, covered_from=pd.Timestamp("2024-12-26"),
+    )  # fmt: skip
+    lines = reason_lines(late)
+    assert lines[2] == "  blackout dates allow no earlier delivery to this store"
+    assert lines[3] == "Binding constraint: none (no constraint: the target follows from demand and cost)"
+    # 10 units in the 14 days from the run date to the next delivery; from the delivery on it would be one week.
+    assert "that is 2.0 weeks of its forecast" in "\n".join(lines)
+    assert not any("blackout" in line for line in reason_lines(explanation(delayed_by="none")))
+
+
 def test_the_rule_of_the_level_and_the_weeks_of_a_slow_sku_are_stated() -> None:
     slow = explanation(
         target_quantity=1, on_hand=0.0, in_transit=0.0, sku_forecast=0.2, covers=0.98, last_unit_sells=0.18,

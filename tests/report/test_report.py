@@ -251,3 +251,11 @@ def test_inventory_cost_of_models_is_shown_if_it_ranked_them(without_figures: Ru
     assert costed.count("1.234") == 1 + without_figures.backtest[c.MODEL].nunique()
     assert "Inventory cost a period" in costed
     assert "Models were ranked by inventory cost (expert.selection.loss)" in costed
+
+
+def test_alarms_begin_in_the_language_of_the_report(without_figures: RunOutputs) -> None:
+    alarm = Alarm(name="negative_stock", severity=Severity.WARNING, message="stock: on_hand is negative", stores=["4"])
+    data = ReportData(fake_run.context(language="es"), without_figures, fake_run.facts(alarms=[alarm]), None, "1")
+    text = render_report(data)
+    assert "<b>negative_stock</b> · Hay stock negativo; cuenta como 0." in text
+    assert "<span>Tiendas: 4 · stock: on_hand is negative</span>" in text

@@ -123,7 +123,10 @@ def _with_replacements(parsed: ParsedColumn, rule: ColumnRule) -> ParsedColumn:
         if rule.whole:
             unstated |= (parsed.values % 1 != 0).to_numpy() & parsed.values.notna().to_numpy()
         state = np.where(unstated, EMPTY, parsed.state).astype(np.int8)
-        return ParsedColumn(parsed.values.mask(unstated), state, unstated if unstated.any() else None)
+        values = parsed.values.mask(unstated)
+        if rule.zero_is_empty:
+            unstated &= ~(parsed.values == 0).to_numpy()
+        return ParsedColumn(values, state, unstated if unstated.any() else None)
     if rule.open_ended:
         unstated = ((parsed.values < _FIRST_STATED) | (parsed.values > _LAST_STATED)).to_numpy()
         state = np.where(unstated, EMPTY, parsed.state).astype(np.int8)

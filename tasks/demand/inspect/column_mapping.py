@@ -46,8 +46,8 @@ _FEWEST = 2
 
 
 def known_ids(sheets: Sequence[Sheet]) -> dict[str, set[str]]:
-    """Store ids and SKUs: the values of all columns that are called so."""
-    return {
+    """Store ids and SKUs: the values of all columns that are called so, else of the keys that files share."""
+    named = {
         key: {
             text
             for sheet in sheets
@@ -57,6 +57,36 @@ def known_ids(sheets: Sequence[Sheet]) -> dict[str, set[str]]:
         }
         for key in _IDS
     }
+    if all(named.values()):
+        return named
+    keys = [key for key in _shared_keys(sheets) if not any(key & ids for ids in named.values())]
+    # A company has more SKUs than stores.
+    found = {c.SKU: max(keys, key=len, default=set()), c.STORE_ID: min(keys, key=len, default=set())}
+    if not any(named.values()) and found[c.SKU] == found[c.STORE_ID]:
+        return named
+    return {key: named[key] or found[key] for key in _IDS}
+
+
+def _shared_keys(sheets: Sequence[Sheet]) -> list[set[str]]:
+    """Ids that are unique in one file and occur in others, such as a code whose name is not a word for SKU or store.
+
+    Of the columns of a file, the one that occurs in most other files counts.
+    """
+    columns = [
+        (number, set(facts.texts), facts.unique)
+        for number, sheet in enumerate(sheets)
+        for facts in sheet.columns.values()
+        if can_be(c.SKU, facts) and len(facts.texts) >= _FEWEST
+    ]
+    best: dict[int, tuple[int, set[str]]] = {}
+    for number, ids, unique in columns:
+        if unique:
+            users = {
+                other for other, texts, _ in columns if other != number and len(texts & ids) >= _KNOWN * len(texts)
+            }
+            if len(users) > best.get(number, (0, set()))[0]:
+                best[number] = (len(users), ids)
+    return [ids for _, ids in best.values()]
 
 
 def map_columns(table: str, sheet: Sheet, ids: Mapping[str, set[str]]) -> tuple[dict[str, str], list[str]]:
@@ -83,7 +113,8 @@ def map_columns(table: str, sheet: Sheet, ids: Mapping[str, set[str]]) -> tuple[
         if score >= LEAST_SCORE and name not in found and written not in found.values():
             found[name] = written
     guessed = []
-    for name in REQUIRED[table]:
+    # A calendar or promotions with a store id are per store.
+    for name in (*REQUIRED[table], *(name for name in _IDS if name in wanted and name not in REQUIRED[table])):
         guess = None if name in found else _by_values(name, sheet, found, ids)
         if guess is not None:
             found[name] = guess
@@ -101,7 +132,7 @@ def can_be(name: str, facts: Column) -> bool:
         return not facts.has_fractions and not (facts.is_date and not facts.is_number)
     if name in _TEXTS:
         return not facts.is_date and not facts.has_fractions
-    if name in (c.SIZE, c.HOLIDAY, c.EVENT, c.OPEN, c.IN_STOCK):
+    if name in (c.SIZE, c.HOLIDAY, c.EVENT, c.OPEN, c.FROZEN, c.IN_STOCK):
         return not facts.is_date
     return facts.is_number
 

@@ -58,6 +58,7 @@ _MEANINGS: dict[str, dict[str, str]] = {
         c.HOLIDAY: "holiday",
         c.EVENT: "event",
         c.OPEN: "open",
+        c.FROZEN: "frozen",
     },
     "availability": {c.DATE: "date", c.STORE_ID: "store", c.SKU: "sku", c.IN_STOCK: "in_stock"},
     "promotions": {

@@ -18,6 +18,8 @@ _TABLE = 0.5
 # Bonus of a fitting file name, and of a key that is unique as it must be.
 _FILE_NAME = 0.5
 _UNIQUE = 0.3
+# Score of a list of SKUs or stores whose key was recognized by its values, which other files use.
+_KEY_BY_VALUES = 0.3
 # Two tables whose scores lie closer than this are reported as alternatives.
 _CLOSE = 0.15
 # More days than a stock count can have.
@@ -151,6 +153,8 @@ def _scores(sheet: Sheet, ids: Mapping[str, set[str]]) -> dict[str, tuple[float,
             continue
         named = [name for name in required if name not in guessed]
         score = sum(column_score(table, name, columns[name]) for name in named) / len(required)
+        if not named and len(required) == 1:
+            score += _KEY_BY_VALUES
         optional = [column_score(table, name, columns[name]) for name in columns if name not in required]
         score += min(0.4, 0.1 * sum(optional))
         score += _FILE_NAME * max(file_score(table, sheet.path.stem), file_score(table, sheet.sheet or ""))

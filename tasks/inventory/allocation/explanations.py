@@ -44,7 +44,7 @@ HALF_A_UNIT = 0.5
 
 @dataclass(frozen=True)
 class Coverage:
-    """Coverage interval of the first delivery of each series: from its order until the next delivery.
+    """Coverage interval of the first delivery of each series: from now until the next delivery.
 
     Attributes:
         mean: shape (n,), expected demand in units.
@@ -79,7 +79,7 @@ def explanations(
         the next delivery is at most, and at least, what it has after this one; pays_up_to (see :class:`Coverage`); the
         steps units_by_share + by_lifecycle + by_assortment + by_variation + by_minimum + by_rounding + by_capacity +
         by_dc_share + by_dc = target_quantity; to_send = max(0, target − stock); limit: the binding constraint of the
-        row, or ``none``.
+        row, or ``none``; delayed_by: the constraint that allows no earlier delivery, or ``none``.
     """
     problem, facts = weekly.problem, inputs.sku_facts
     series = weekly.series_of_sku
@@ -97,6 +97,7 @@ def explanations(
             c.CATEGORY: facts[c.CATEGORY].to_numpy(),
             c.ARTICLE: chosen.labels,
             c.VISIT_DATE: dates[first],
+            c.COVERED_FROM: dates[0],
             c.NEXT_VISIT: dates[np.where(first >= 0, coverage.next_visit[series], -1)],
             c.SERIES_FORECAST: coverage.mean[series],
             c.SKU_FORECAST: coverage.mean[series] * chosen.rows.share,
@@ -127,7 +128,8 @@ def explanations(
             c.TO_SEND: np.maximum(chosen.targets - chosen.rows.position, 0.0),
         }
     )
-    return frame.assign(**{c.LIMIT: _limits(weekly, plan, outcome, chosen, coverage)})
+    delays = _delays(problem, plan, chosen.first)[problem.series_store][series]
+    return frame.assign(**{c.LIMIT: _limits(weekly, outcome, chosen, coverage), c.DELAYED_BY: delays})
 
 
 def _covered(
@@ -161,7 +163,7 @@ def coverage_of(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> Coverag
     for store in np.flatnonzero(chosen.first >= 0):
         part, day = network.series_of(int(store)), int(chosen.first[store])
         end = int(interval_ends(plan.visits[store])[day])
-        window = slice(max(day - problem.settings.lead_time, 0), end)
+        window = slice(0, end)
         mean[part], after[part] = problem.mean[part, window].sum(axis=1), end
         requested = network.demand[int(store)][:, window].sum(axis=1)
         quantile[part] = (requested <= chosen.levels[part]).mean(axis=0)
@@ -180,7 +182,7 @@ def _free_levels(problem: PlanProblem, network: Network, store: int, visits: Boo
     return uncapacitated.levels(Recipe(visits, np.ones(problem.periods), counted * problem.holding_cost))
 
 
-def _limits(weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTargets, coverage: Coverage) -> np.ndarray:
+def _limits(weekly: WeeklyProblem, outcome: Ledger, chosen: SkuTargets, coverage: Coverage) -> np.ndarray:
     """Find the binding constraint of each row: the first that applies, those of the row before those of the store."""
     problem, series, rows, steps = weekly.problem, weekly.series_of_sku, chosen.rows, chosen.steps
     store = problem.series_store[series]
@@ -189,7 +191,6 @@ def _limits(weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTarge
     lifted = (steps.lifted - steps.varied >= HALF_A_UNIT) & (steps.first_packs == 0)
     presentation = np.where(rows.may_send, rows.floor, 0.0)
     packed = (rows.pack > 1) & ((np.abs(steps.targets - np.rint(steps.lifted)) >= 1) | (steps.first_packs > 0))
-    slots, blackout = _late_deliveries(problem, plan, chosen.first)
     full = _full_at_first_delivery(problem, outcome, chosen, coverage)
     tests = (
         (LIFECYCLE, ~chosen.lifecycle),
@@ -203,8 +204,6 @@ def _limits(weekly: WeeklyProblem, plan: Plan, outcome: Ledger, chosen: SkuTarge
         (SIZE_RUN, lifted & (least_units(rows) > presentation)),
         (PACK, packed),
         (STORAGE, full[series]),
-        (DELIVERY_SLOTS, slots[store]),
-        (BLACKOUT, blackout[store]),
     )
     limit = np.full(len(series), NONE, dtype=object)
     for name, applies in reversed(tests):
@@ -220,19 +219,16 @@ def _full_at_first_delivery(problem: PlanProblem, outcome: Ledger, chosen: SkuTa
     return bound
 
 
-def _late_deliveries(problem: PlanProblem, plan: Plan, first: IndexArray) -> tuple[BoolArray, BoolArray]:
-    """Stores whose first delivery is delayed by the deliveries per period, and by blackout dates.
-
-    Returns:
-        Shape (S,) each.
-    """
+def _delays(problem: PlanProblem, plan: Plan, first: IndexArray) -> np.ndarray:
+    """The constraint that delays the first delivery of each store, shape (S,): it moves a date and takes no units."""
     start = problem.settings.lead_time
     late = first > start
     blackout = np.zeros(len(first), dtype=bool) if problem.blackout is None else late & problem.blackout[:, start]
+    delays = np.where(blackout, BLACKOUT, NONE).astype(object)
     if problem.max_visits_per_period is None:
-        return np.zeros(len(first), dtype=bool), blackout
+        return delays
     full = plan.visits.sum(axis=0) >= problem.max_visits_per_period
     before = np.arange(problem.periods)[None, :] < np.maximum(first, 0)[:, None]
     before[:, :start] = False
-    slots: BoolArray = late & ~blackout & (~before | full[None, :]).all(axis=1)
-    return slots, blackout
+    delays[late & ~blackout & (~before | full[None, :]).all(axis=1)] = DELIVERY_SLOTS
+    return delays

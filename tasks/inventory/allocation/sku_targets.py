@@ -179,7 +179,7 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
     first = first_visits(plan)
     at = first[problem.series_store]
     levels = np.where(at >= 0, plan.levels[np.arange(len(at)), np.maximum(at, 0)], 0.0)
-    levels = np.ceil(levels - 1e-9)
+    levels = np.ceil(levels + _sold_before_order(inputs, weekly, first) - 1e-9)
     style, rule = style_labels(facts)
     display = _display(inputs, weekly, style)
     lifecycle = may_be_sent(facts, inputs.stores, inputs.settings.inventory.lifecycle)
@@ -240,15 +240,29 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
     )
 
 
+def _sold_before_order(inputs: WeeklyInputs, weekly: WeeklyProblem, first: IndexArray) -> FloatArray:
+    """Units that each series is expected to sell between the run and the order of its first delivery, shape (n,).
+
+    A plan orders one lead time before a delivery, with the stock found then. The quantities of the file are fixed
+    now. If the first delivery is later than the lead time (delivery days, blackout dates), the stock of today will be
+    lower by these sales. A SKU sells at most what it has.
+    """
+    problem, facts, series = weekly.problem, inputs.sku_facts, weekly.series_of_sku
+    waits = np.maximum(first - problem.settings.lead_time, 0)[problem.series_store]
+    before = np.arange(problem.periods)[None, :] < waits[:, None]
+    demand = (problem.mean * before).sum(axis=1)[series] * sku_shares(facts, series)
+    sold: FloatArray = np.bincount(series, weights=np.minimum(position_of(facts), demand), minlength=len(waits))
+    return sold
+
+
 def coverage_demand(problem: PlanProblem, plan: Plan, first: IndexArray) -> FloatArray:
-    """Demand of every series from the order of its first delivery until the delivery after it, shape (K, n)."""
+    """Demand of every series from now until the delivery after its first one, shape (K, n)."""
     paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths
     demand = np.zeros((len(paths), len(problem.on_hand)))
     for store in np.flatnonzero(first >= 0):
         own = slice(*np.searchsorted(problem.series_store, [store, store + 1]))
         end = int(interval_ends(plan.visits[store])[first[store]])
-        start = max(int(first[store]) - problem.settings.lead_time, 0)
-        demand[:, own] = paths[:, own, start:end].sum(axis=2, dtype=np.float64)
+        demand[:, own] = paths[:, own, :end].sum(axis=2, dtype=np.float64)
     return demand
 
 
@@ -303,10 +317,10 @@ def dc_stock_of_skus(inputs: WeeklyInputs) -> tuple[IndexArray, FloatArray]:
     return sku, np.where(np.isnan(available), np.inf, available)
 
 
-def category_totals(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> pd.DataFrame:
+def category_totals(problem: PlanProblem, chosen: SkuTargets) -> pd.DataFrame:
     """Compute the total of each (store, category) that the publication checks SKU targets against.
 
-    Single units: the level of the plan at the first delivery, plus the first packs of SKUs that run out, minus what
+    Single units: the level at the first delivery, plus the first packs of SKUs that run out, minus what
     storage capacity and DC stock took; 0 if nothing may be sent or displayed. Packs: any total from 0 to that plus one
     pack per SKU and the stock. A total outside these limits is replaced by the nearest limit, so that the check of the
     publication fails.
@@ -314,7 +328,7 @@ def category_totals(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> pd.
     Returns:
         store_id, category, target_quantity; one row per series with a SKU.
     """
-    least, most = _bounds(problem, plan, chosen)
+    least, most = _bounds(problem, chosen)
     made = np.bincount(chosen.rows.series, weights=chosen.targets, minlength=len(least))
     some = np.flatnonzero(np.bincount(chosen.rows.series, minlength=len(least)) > 0)
     return pd.DataFrame(
@@ -326,11 +340,10 @@ def category_totals(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> pd.
     )
 
 
-def _bounds(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> tuple[FloatArray, FloatArray]:
+def _bounds(problem: PlanProblem, chosen: SkuTargets) -> tuple[FloatArray, FloatArray]:
     rows = chosen.rows
     size = len(problem.on_hand)
-    at = first_visits(plan)[problem.series_store]
-    level = np.ceil(np.where(at >= 0, plan.levels[np.arange(size), np.maximum(at, 0)], 0.0) - 1e-9)
+    level = chosen.levels.copy()
     level[np.bincount(rows.series, weights=rows.open, minlength=size) == 0] = 0.0
     level += np.bincount(rows.series, weights=chosen.steps.first_packs, minlength=size)
     cut = np.bincount(rows.series, weights=chosen.steps.targets - chosen.targets, minlength=size)

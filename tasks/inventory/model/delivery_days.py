@@ -86,7 +86,7 @@ def blackout_periods(
     """Find the blackout dates of every store.
 
     A period is a blackout date if the settings list its label or if every calendar row of the period is marked: its
-    column ``frozen`` has a mark of ``inventory.blackout.marks``, or its column ``open`` is 0 and
+    column ``frozen`` is true, or its column ``open`` is 0 and
     ``inventory.blackout.closed_days`` is set. Calendar rows without a store apply to all stores.
 
     Args:
@@ -111,8 +111,7 @@ def _marked(
     """Blackout dates by the calendar, shape (S, T)."""
     marked = np.zeros(len(calendar), dtype=np.bool_)
     if c.FROZEN in calendar.columns:
-        values = calendar[c.FROZEN].astype(str).str.strip().str.casefold()
-        marked |= values.isin(settings.inventory.blackout.marks).to_numpy()
+        marked |= calendar[c.FROZEN].astype("boolean").fillna(False).to_numpy(dtype=bool)
     if settings.inventory.blackout.closed_days and c.OPEN in calendar.columns:
         marked |= (pd.to_numeric(calendar[c.OPEN], errors="coerce") == 0).to_numpy()
     blackout = np.zeros((len(store_ids), len(dates)), dtype=np.bool_)

@@ -447,18 +447,20 @@ def test_zero_and_text_in_optional_numbers_are_not_stated() -> None:
         {c.SKU: "008", c.PRICE: "5", c.PACK_SIZE: "0"},
         {c.SKU: "009", c.PRICE: "tbd", c.PACK_SIZE: ""},
         {c.SKU: "010", c.PRICE: "#N/A", c.PACK_SIZE: "0.5"},
+        {c.SKU: "011", c.PRICE: "5", c.PACK_SIZE: "-1"},
     ]
     stores = [{c.STORE_ID: "01", c.STORAGE_CAPACITY: "0"}, {c.STORE_ID: "02", c.STORAGE_CAPACITY: "-1"}]
     result = read(products=products, stores=stores)
     assert result.quarantine.empty
     prices, packs = result.tables["products"][c.PRICE], result.tables["products"][c.PACK_SIZE]
-    assert prices.isna().tolist() == [True, False, True, True]
-    assert packs.isna().tolist() == [False, True, True, True]
+    assert prices.isna().tolist() == [True, False, True, True, False]
+    assert packs.isna().tolist() == [False, True, True, True, True]
     assert result.tables["stores"][c.STORAGE_CAPACITY].isna().all()
     assert [(alarm.name, alarm.count, alarm.stores, alarm.skus) for alarm in result.alarms] == [
         ("not_stated", 2, ["01", "02"], []),
         ("not_stated", 2, [], ["007", "009"]),
-        ("not_stated", 2, [], ["008", "010"]),
+        # A pack size of 0 is how many programs write that there is none.
+        ("not_stated", 2, [], ["010", "011"]),
     ]
     assert "stores: storage_capacity of 01, 02 (2 in all) is '0' 1, '-1' 1 and counts as not stated." in str(
         result.alarms[0].message

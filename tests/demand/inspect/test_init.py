@@ -385,3 +385,39 @@ def test_one_stock_file_per_store_is_stock(tmp_path: Path) -> None:
     settings, lines = init(tmp_path)
     assert settings["sources"]["stock"]["path"].startswith("exports/counts/A")
     assert not [line for line in lines if "A1.csv: taken as" in line]
+
+
+def test_ids_are_found_by_the_files_that_share_them(tmp_path: Path) -> None:
+    # "Botica" and "Cód. Nacional" are no words for a store and a SKU. Both are unique in one file and used in others;
+    # so is the description, but in fewer files.
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    codes, places = [f"{100_000 + 7 * i}" for i in range(12)], ["N1", "N2", "S1"]
+    days = [LAST - timedelta(days=i) for i in range(40)]
+    tables = {
+        "ventas.csv": ["Fecha;Botica;Cód. Nacional;Descripción;Uds."]
+        + [f"{day:%d/%m/%Y};{place};{code};Jarabe {code};2" for day in days for place in places for code in codes],
+        "articulos.csv": ["Cód. Nacional;Descripción;Familia;PVP;Uds. por caja"]
+        + [f"{code};Jarabe {code};F{i % 3};4,50;0" for i, code in enumerate(codes)],
+        "boticas.csv": ["Botica;Población;Coste reparto", *(f"{place};Ciudad {place};12,50" for place in places)],
+        "existencias.csv": ["Botica;Cód. Nacional;Existencias"]
+        + [f"{place};{code};{i}" for place in places for i, code in enumerate(codes)],
+        "calendario.csv": ["Fecha;Botica;Abierto;Sin reparto"]
+        + [f"{day:%d/%m/%Y};{place};1;{'N' if day.weekday() == 1 else 'S'}" for day in days for place in places],
+    }
+    for name, rows in tables.items():
+        (exports / name).write_text("\n".join(rows) + "\n", encoding="cp1252")
+    settings, lines = init(tmp_path)
+    sources = settings["sources"]
+    assert set(sources) == {"sales", "products", "stores", "stock", "calendar"}
+    assert sources["sales"]["columns"][c.SKU] == sources["products"]["columns"][c.SKU] == "Cód. Nacional"
+    assert {sources[name]["columns"][c.STORE_ID] for name in ("sales", "stores", "stock", "calendar")} == {"Botica"}
+    assert sources["calendar"]["columns"][c.FROZEN] == "Sin reparto"
+    assert sources["stores"]["columns"][c.VISIT_COST] == "Coste reparto"
+    assert "recognized by its values alone; is it right?" in " ".join(" ".join(lines).split())
+    checked = check(tmp_path)
+    assert checked.error is None
+    assert not [file.path for file in checked.valid.files if file.rows_quarantined]
+    frozen = checked.valid.tables["calendar"].groupby(c.DATE)[c.FROZEN].all()
+    assert [day.weekday() for day in frozen.index[~frozen.astype(bool)]] == [1] * int((~frozen.astype(bool)).sum())
+    assert 0 < int(frozen.sum()) < len(frozen)

@@ -240,7 +240,7 @@ def test_blackout_dates_come_from_the_settings_and_the_calendar():
         {
             "date": pd.to_datetime(["2024-03-06", "2024-03-06", "2024-03-07", "2024-03-08", "2024-03-09"]),
             "store_id": ["01", "2", None, "2", "2"],
-            "frozen": ["1", "0", "yes", "", "0"],
+            "frozen": [True, False, True, None, False],
             "open": [1, 1, 1, 0, 1],
         }
     )
@@ -253,7 +253,9 @@ def test_a_blackout_on_the_first_day_moves_the_delivery_and_is_named():
     inputs = inputs_of(settings={"blackout": {"dates": ["2024-03-04"]}})
     plan = optimize(inputs)
     assert plan.visits["date"].min() == AS_OF + pd.Timedelta(days=1)
-    assert set(plan.explanations["limit"]) == {"blackout dates"}
+    # A date is moved, and no unit is taken: the constraint of the target is another one, or none.
+    assert set(plan.explanations["delayed_by"]) == {"blackout dates"}
+    assert not set(plan.explanations["limit"]) & {"blackout dates", "deliveries per period"}
 
 
 def test_a_horizon_shorter_than_a_week_still_has_its_first_visit():
