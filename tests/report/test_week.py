@@ -91,7 +91,9 @@ def test_nothing_to_send_and_no_exception_are_stated() -> None:
 
 def test_exceptions_and_changes_have_names_reasons_and_money() -> None:
     given = outputs([("101", "a", 2, 0.0), ("102", "b", 1, 0.0)])
-    explained = given.explanations.assign(**{c.SKU_FORECAST: [9.0, 1.0], c.LIMIT: ["DC stock", "none"]})
+    explained = given.explanations.assign(
+        **{c.SKU_FORECAST: [9.0, 1.0], c.LIMIT: ["DC stock", "none"], c.BY_DC: [-7.0, 0.0]}
+    )
     change = compare_targets(given.replenishment.assign(**{c.TARGET_QUANTITY: [9, 9]}), given.replenishment, BEFORE)
     found = week(replace(given, explanations=explained), change=change)
     row = found.exceptions_table.rows[0]
