@@ -45,7 +45,7 @@ _TAKEN_BY = {
     "storage capacity": c.BY_CAPACITY,
     "pack": c.BY_ROUNDING,
 }
-# Constraints that lower a target without a step of its own. All others raise it, or move the delivery.
+# Constraints that lower a target without a separate step. All others raise it, or move the delivery.
 _LOWERING = ("storage capacity", "display capacity", "size run", "no delivery")
 # Fewer units of rounding are no constraint.
 _SMALLEST_CUT = 0.5
