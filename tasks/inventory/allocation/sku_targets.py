@@ -251,8 +251,8 @@ def _sold_before_order(inputs: WeeklyInputs, weekly: WeeklyProblem, first: Index
     waits = np.maximum(first - problem.settings.lead_time, 0)[problem.series_store]
     before = np.arange(problem.periods)[None, :] < waits[:, None]
     demand = (problem.mean * before).sum(axis=1)[series] * sku_shares(facts, series)
-    sold: FloatArray = np.bincount(series, weights=np.minimum(position_of(facts), demand), minlength=len(waits))
-    return sold
+    sold = np.bincount(series, weights=np.minimum(position_of(facts), demand), minlength=len(waits))
+    return sold.astype(np.float64)
 
 
 def coverage_demand(problem: PlanProblem, plan: Plan, first: IndexArray) -> FloatArray:
