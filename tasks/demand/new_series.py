@@ -188,8 +188,11 @@ def _articles(prepared: Prepared, sold: RowsByStore) -> tuple[list[str], pd.Data
     if unsold.empty:
         return [], pd.DataFrame([], columns=columns)
     sent = _in_dc(prepared) | set(like.index[like.isin(prepared.cells.skus)])
-    stock = last_stock(prepared.tables.get("stock"), prepared.as_of)
-    held = _stores_by_sku(stock[(stock[c.ON_HAND] > 0) & stock[c.SKU].isin(unsold)]) if stock is not None else {}
+    stock = prepared.tables.get("stock")
+    held: dict[str, set[str]] = {}
+    if stock is not None:
+        counted = last_stock(stock[stock[c.SKU].isin(unsold)], prepared.as_of)
+        held = _stores_by_sku(counted[counted[c.ON_HAND] > 0])
     of_store: dict[str, float] = {}
     median: dict[tuple[str, str], float] = {}
     units: dict[tuple[str, str], float] = {}

@@ -49,12 +49,14 @@ def fact_parts(
     """
     products = prepared.products.assign(**{c.SKU: prepared.products[c.SKU].astype(str)}).set_index(c.SKU)
     prices = sku_prices(prepared)
-    counted = last_stock(prepared.tables.get("stock"), prepared.as_of)
-    further = [counted, _superseded_pairs(prepared), new]
-    sources = [RowsByStore.of(rows) for rows in further if rows is not None and (rows is counted or len(rows))]
+    stock = prepared.tables.get("stock")
+    further = [stock, _superseded_pairs(prepared), new]
+    sources = [RowsByStore.of(rows) for rows in further if rows is not None and (rows is stock or len(rows))]
     sources.insert(0, RowsByStore.of(sold_units(prepared, stock_outs)))
     for first, last in store_ranges(sources):
         rows, *others = (source.between(first, last) for source in sources)
+        if stock is not None:
+            others[0] = last_stock(others[0], prepared.as_of)
         for other in others:
             rows = rows.merge(other, on=[c.STORE_ID, c.SKU], how="outer")
         for name in (c.ON_HAND, c.EXPECTED_UNITS):

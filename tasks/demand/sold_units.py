@@ -53,15 +53,12 @@ def _per_pair(cells: CellPart, values: FloatArray) -> FloatArray:
     return weighted_count(cells.cell_pair, values, 1, len(cells.pair_sku))[0]
 
 
-def last_stock(stock: pd.DataFrame | None, as_of: date) -> pd.DataFrame | None:
+def last_stock(stock: pd.DataFrame, as_of: date) -> pd.DataFrame:
     """The count before opening on ``as_of``; with a date column, each pair's last count on or before it.
 
     Returns:
-        One row per (store, SKU): on_hand and the in_transit columns of the table, ids as the table has them; None
-        without a table.
+        One row per (store, SKU): on_hand and the in_transit columns of the table, ids as the table has them.
     """
-    if stock is None:
-        return None
     carried = [name for name in stock.columns if name == c.IN_TRANSIT or _is_numbered(name)]
     if c.DATE in stock.columns:
         stock = stock.loc[stock[c.DATE] <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")

@@ -31,7 +31,7 @@ def stock_alarms(prepared: Prepared) -> list[Alarm]:
     if stock is None:
         return []
     counted = last_stock(stock, prepared.as_of)
-    if counted is None or counted.empty:
+    if counted.empty:
         return [
             raise_alarm(
                 "stock_not_counted",

@@ -36,6 +36,7 @@ from tasks.demand.cleaning.pair_periods import (
 )
 from tasks.demand.cleaning.sales import CellPart, SaleCells, distinct, weighted_count, without
 from tasks.demand.cleaning.sku_gaps import NetworkUnits, local_gaps, running
+from tasks.demand.rows_by_store import RowsByStore, store_ranges
 from tasks.storage.mapped import release
 from tasks.storage.shards import Arrays
 
@@ -204,6 +205,16 @@ class _Counts:
         """Read the counts on or before the run date."""
         if stock is None or stock.empty:
             return cls(NO_KEYS, NO_KEYS, NO_KEYS.astype(bool))
+        by_store = RowsByStore.of(stock)
+        found = [cls._of_stores(cells, by_store.between(*stores), as_of) for stores in store_ranges([by_store])]
+        pair, at, last = (np.concatenate([getattr(part, name) for part in found]) for name in ("pair", "at", "last"))
+        order = np.argsort(pair, kind="stable")
+        order = order[np.searchsorted(pair[order], 0) :]  # without pairs that have no sales row
+        return cls(pair[order], at[order], last[order])
+
+    @classmethod
+    def _of_stores(cls, cells: SaleCells, stock: pd.DataFrame, as_of: date) -> _Counts:
+        """Read the counts of some stores; a pair without a sales row is -1."""
         dates = stock[c.DATE] if c.DATE in stock.columns else pd.Series(pd.Timestamp(as_of), index=stock.index)
         counts = stock[[c.STORE_ID, c.SKU, c.ON_HAND]].assign(**{c.DATE: dates})
         counts = counts[dates <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")
@@ -213,9 +224,7 @@ class _Counts:
         counts, last = counts[empty], last[empty]
         pair = pairs_of(counts[c.STORE_ID], counts[c.SKU], cells)
         at = cells.periods.searchsorted(cells.frequency.label(counts[c.DATE]).to_numpy()).astype(np.int64)
-        order = np.argsort(pair, kind="stable")
-        order = order[np.searchsorted(pair[order], 0) :]  # without pairs that have no sales row
-        return cls(pair[order], at[order], last[order])
+        return cls(pair, at, last)
 
     def of_part(self, part: CellPart) -> _Counts:
         """The counts of a part, with its numbers of pairs."""
