@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
 import pandas as pd
@@ -61,9 +61,10 @@ class SamplingForecaster(FittedForecaster, Protocol):
 class ExplainedForecaster(FittedForecaster, Protocol):
     """A fitted model that can split its forecasts into parts."""
 
-    def parts(self, panel: Panel) -> pd.DataFrame:
-        """The parts of every median of the horizon, in units: store_id, category, date, part, units.
+    def parts(self, panel: Panel) -> Iterator[pd.DataFrame]:
+        """Yield the parts of every median of the horizon, in units: store_id, category, date, part, units.
 
+        All parts of a series are in one frame.
         The parts of a row of the horizon add up to its median before closed periods are set to 0.
         """
         ...

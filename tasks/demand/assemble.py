@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from tasks.demand.panel_parts import PanelParts
 from tasks.demand.profile import profile
 from tasks.demand.sku_facts import fact_parts, planned_sku_prices
 from tasks.demand.stored import series_in_scope
-from tasks.storage.arrow_tables import PART_ROWS
+from tasks.storage.arrow_tables import PART_ROWS, of_size
 from tasks.storage.lake import Lake
 
 _PROFILE = [c.DEMAND_CLASS, c.SHARE_ZERO, c.MEAN]
@@ -140,25 +140,6 @@ def _in_scope(facts: pd.DataFrame, stores: Sequence[str], categories: Sequence[s
         if wanted:
             facts = facts[facts[column].astype(str).isin(wanted)].reset_index(drop=True)
     return facts
-
-
-def of_size(parts: Iterable[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:
-    """Yield the same rows, ``rows`` at a time; at least one frame."""
-    kept: list[pd.DataFrame] = []
-    begun = False
-    for part in parts:
-        kept.append(part)
-        del part
-        if sum(map(len, kept)) >= rows:
-            whole = pd.concat(kept, ignore_index=True)
-            full = len(whole) // rows * rows
-            kept, begun = [whole.iloc[full:].copy()], True
-            yield from (whole.iloc[at : at + rows] for at in range(0, full, rows))
-            del whole
-    rest = pd.concat(kept, ignore_index=True)
-    kept.clear()  # before the rest is used
-    if len(rest) or not begun:
-        yield rest
 
 
 def _summary(judged: JudgedSales, panel: PanelParts, profiles: pd.DataFrame) -> Summary:

@@ -128,25 +128,31 @@ class EventEffects:
         changed = (factor != 1.0) | (deviation > 0)
         return mean * factor[:, :, 0], np.where(changed, moved, quantiles)
 
-    def parts(self, parts: pd.DataFrame, panel: Panel) -> pd.DataFrame:
-        """The parts of the medians of the horizon, with one more for events.
+    def parts(self, parts: Iterator[pd.DataFrame], panel: Panel) -> Iterator[pd.DataFrame]:
+        """Yield the parts of the medians of the horizon, and at the end one more for events.
 
         Args:
-            parts: store_id, category, date, part and units of the forecast without events.
+            parts: store_id, category, date, part and units of the forecast without events, some series at a time.
             panel: the panel of these series.
         """
         factor = self.ahead(self.factor, 1.0)
         at, period = np.nonzero(factor != 1.0)
-        if not len(at) or parts.empty:
-            return parts
-        keys = [c.STORE_ID, c.CATEGORY, c.DATE]
-        text = {c.STORE_ID: object, c.CATEGORY: object}
-        total = parts.astype(text).groupby(keys, sort=False)[c.UNITS].sum()
+        if not len(at):
+            yield from parts
+            return
+        keys, dates = [c.STORE_ID, c.CATEGORY, c.DATE], panel.horizon_periods[np.unique(period)]
+        text, totals = {c.STORE_ID: object, c.CATEGORY: object}, []
+        for frame in parts:
+            of_events = frame[frame[c.DATE].isin(dates)].astype(text)
+            totals.append(of_events.groupby(keys, sort=False)[c.UNITS].sum())
+            yield frame.astype(text | {c.PART: object})
+        if not totals:
+            return
+        total = pd.concat(totals)
         rows = panel.series[[c.STORE_ID, c.CATEGORY]].astype(object).iloc[at].reset_index(drop=True)
         rows[c.DATE] = panel.horizon_periods.to_numpy()[period]
         base = total.reindex(pd.MultiIndex.from_frame(rows)).fillna(0.0).to_numpy(dtype=np.float64)
-        rows = rows.assign(**{c.PART: EVENTS, c.UNITS: base * (factor[at, period] - 1.0)})
-        return pd.concat([parts.astype(text | {c.PART: object}), rows], ignore_index=True)
+        yield rows.assign(**{c.PART: EVENTS, c.UNITS: base * (factor[at, period] - 1.0)})
 
 
 def event_effects(panel: Panel) -> EventEffects:

@@ -61,7 +61,7 @@ def forecast_folds(  # noqa: PLR0913
     quantiles: Sequence[float],
     seed: int,
     keep_paths: Callable[[pd.DataFrame], None] | None = None,
-    keep_parts: Callable[[pd.DataFrame], None] | None = None,
+    keep_parts: Callable[[Iterator[pd.DataFrame]], None] | None = None,
     *,
     series: IndexArray | None = None,
 ) -> tuple[pd.DataFrame, list[Failure], list[str]]:
@@ -76,7 +76,8 @@ def forecast_folds(  # noqa: PLR0913
         quantiles: levels, ascending.
         seed: seed of the run.
         keep_paths: receives the sample paths of the panel's own horizon (see :func:`path_rows`), if the model has any.
-        keep_parts: receives the parts of the medians of the panel's own horizon, if the model explains them.
+        keep_parts: receives the parts of the medians of the panel's own horizon, some series at a time, if the model
+            explains them.
         series: forecast only these series; all if None.
 
     Returns:
@@ -97,7 +98,7 @@ def cutoff_forecasts(  # noqa: PLR0913
     quantiles: Sequence[float],
     seed: int,
     keep_paths: Callable[[pd.DataFrame], None] | None = None,
-    keep_parts: Callable[[pd.DataFrame], None] | None = None,
+    keep_parts: Callable[[Iterator[pd.DataFrame]], None] | None = None,
     *,
     series: IndexArray | None = None,
 ) -> tuple[list[CutoffForecast], list[Failure], list[str]]:
@@ -127,7 +128,8 @@ def cutoff_forecasts(  # noqa: PLR0913
         else:
             forecast = effects.on(fitted.predict(known, quantiles), quantiles)
         if now and keep_parts is not None and isinstance(fitted, ExplainedForecaster):
-            keep_parts(effects.parts(fitted.parts(known), known).assign(**{c.MODEL: forecaster.name}))
+            parts = effects.parts(fitted.parts(known), known)
+            keep_parts(frame.assign(**{c.MODEL: forecaster.name}) for frame in parts)
         # A fold's horizon may reach beyond as_of: no actuals exist there.
         made.append(CutoffForecast.of(forecaster.name, known, forecast, quantiles, None if now else as_of))
         failures += _failures(forecaster.name, known, forecast)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -11,13 +13,14 @@ from pydantic import Field
 from schemas.errors import TrainingError
 from schemas.facts import ModelContext
 from schemas.protocols import Forecaster
-from schemas.records import ForecastRecord, PanelRef, Record
+from schemas.records import ForecastRecord, PanelRef, Record, TableRef
 from schemas.run import ShardSpec
 from schemas.settings.slices import FoldsSlice, ModelSlice
 from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import has_events, load_panel, periods_with_demand
 from tasks.forecasting.fold_forecasts import cutoff_forecasts, row_groups
 from tasks.forecasting.registry import create
+from tasks.storage.arrow_tables import PART_ROWS, of_size
 from tasks.storage.lake import Lake
 from tasks.storage.machine import Cores
 
@@ -70,7 +73,14 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
         loaded, known = load_panel(lake, inputs.panel, use.period), None
     folds = rolling_folds(loaded, **use.backtest.model_dump(), some_known=known)
     paths: list[pd.DataFrame] = []
-    parts: list[pd.DataFrame] = []
+    parts: list[TableRef] = []
+
+    def keep_parts(frames: Iterator[pd.DataFrame]) -> None:
+        first = next(frames, None)
+        if first is not None:
+            rows = of_size(chain([first], frames), PART_ROWS)
+            parts.append(lake.write_parts(f"parts/{shard.model}", rows))
+
     try:
         made, failures, notes = cutoff_forecasts(
             forecaster,
@@ -80,7 +90,7 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
             use.quantiles,
             use.seed,
             paths.append,
-            parts.append,
+            keep_parts,
             series=series,
         )
     except BrokenProcessPool as error:
@@ -91,7 +101,7 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
         series=loaded.n if shard.series is None else len(shard.series),
         live=shard.live,
         paths=lake.write_table(f"paths/{shard.model}", paths[0]) if paths else None,
-        parts=lake.write_table(f"parts/{shard.model}", parts[0]) if parts and len(parts[0]) else None,
+        parts=parts[0] if parts and parts[0].rows else None,
         failures=failures,
         notes=[*inputs.remarks, *notes],
         files=inputs.files,

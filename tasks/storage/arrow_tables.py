@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,25 @@ def row_groups(parquet: pq.ParquetFile, first: int, last: int) -> tuple[list[int
     ends = list(itertools.accumulate(sizes))
     used = [at for at, end in enumerate(ends) if end - sizes[at] < last and end > first]
     return used, ends[used[0]] - sizes[used[0]] if used else 0
+
+
+def of_size(parts: Iterable[pd.DataFrame], rows: int) -> Iterator[pd.DataFrame]:
+    """Yield the same rows, ``rows`` at a time; at least one frame."""
+    kept: list[pd.DataFrame] = []
+    begun = False
+    for part in parts:
+        kept.append(part)
+        del part
+        if sum(map(len, kept)) >= rows:
+            whole = pd.concat(kept, ignore_index=True)
+            full = len(whole) // rows * rows
+            kept, begun = [whole.iloc[full:].copy()], True
+            yield from (whole.iloc[at : at + rows] for at in range(0, full, rows))
+            del whole
+    rest = pd.concat(kept, ignore_index=True)
+    kept.clear()  # before the rest is used
+    if len(rest) or not begun:
+        yield rest
 
 
 def write_parquet(frame: pd.DataFrame, file: Path) -> None:

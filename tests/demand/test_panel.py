@@ -11,11 +11,12 @@ from schemas import columns as c
 from schemas.errors import DataContractError, StorageError
 from schemas.frequency import Frequency
 from schemas.settings.slices import PanelSlice
-from tasks.demand.assemble import PanelInputs, of_size
+from tasks.demand.assemble import PanelInputs
 from tasks.demand.cleaning.prepared import prepare
 from tasks.demand.panel import build_panel, from_frames, to_frames
 from tasks.demand.stored import load_demand, load_panel
 from tasks.performance.drift_alarms import assemble_watched_panel
+from tasks.storage.arrow_tables import of_size
 from tasks.storage.lake import open_lake
 
 AS_OF = date(2024, 3, 1)

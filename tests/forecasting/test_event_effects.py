@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from schemas import columns as c
@@ -111,7 +112,9 @@ def test_the_parts_of_a_median_contain_the_event():
     effects = event_effects(panel)
     rows = panel.series.loc[panel.series.index.repeat(HORIZON)].reset_index(drop=True)
     parts = rows.assign(**{c.DATE: list(panel.horizon_periods) * panel.n, c.PART: "level", c.UNITS: 100.0})
-    added = effects.parts(parts, panel).iloc[len(parts) :]
+    halves = [parts.iloc[: 15 * HORIZON], parts.iloc[15 * HORIZON :]]
+    *kept, added = effects.parts(iter(halves), panel)
+    pd.testing.assert_frame_equal(pd.concat(kept), parts)
     assert added[c.DATE].eq(panel.horizon_periods[AHEAD]).all()
     assert added[c.UNITS].to_numpy() == pytest.approx(np.full(panel.n, 50.0))
 

@@ -26,11 +26,11 @@ def test_the_parts_of_the_live_forecast_are_kept_with_the_name_of_the_model() ->
             return SeasonalNaive().fit(panel, 1).predict(panel, quantiles)
 
         def parts(self, panel):
-            return pd.DataFrame({c.PART: ["level"], c.UNITS: [float(panel.history)]})
+            yield pd.DataFrame({c.PART: ["level"], c.UNITS: [float(panel.history)]})
 
     kept: list[pd.DataFrame] = []
     panel, folds = panel_of(np.full((1, 10), 5.0), horizon=4), [SimpleNamespace(known_periods=5)]
-    forecast_folds(Explained(), panel, folds, True, [0.5], 1, keep_parts=kept.append)
+    forecast_folds(Explained(), panel, folds, True, [0.5], 1, keep_parts=kept.extend)
     assert [frame.to_dict("records") for frame in kept] == [[{"part": "level", "units": 10.0, "model": "explained"}]]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from tasks.demand.features.rows import KNOWN, FeatureTable
 from tasks.demand.features.training_rows import Rows, horizon_rows
 from tasks.forecasting.trees.expectation import BaselineExpectation
 from tasks.forecasting.trees.sub_models import SubModel
+from tasks.storage.mapped import row_blocks
 
 if TYPE_CHECKING:
     from tasks.forecasting.trees.direct import Learned
@@ -61,8 +62,8 @@ def part_of(column: str) -> str:
     return CALENDAR if column.startswith(KNOWN) else LEVEL
 
 
-def horizon_parts(learned: Learned | None, baseline: BaselineExpectation) -> pd.DataFrame:
-    """The parts of every median of the horizon, in units.
+def horizon_parts(learned: Learned | None, baseline: BaselineExpectation) -> Iterator[pd.DataFrame]:
+    """Yield the parts of every median of the horizon, in units, a block of series at a time.
 
     First the expectation from level, season and known effects: the recent level, what the season of earlier years adds
     to it, and the effect of the calendar times both. The logarithm of the effect is divided among calendar, promotions
@@ -73,15 +74,14 @@ def horizon_parts(learned: Learned | None, baseline: BaselineExpectation) -> pd.
         learned: the fitted parts of the forecaster; None if it was not trained.
         baseline: baseline of the panel whose horizon is forecast.
 
-    Returns:
+    Yields:
         store_id, category, date, part (of :data:`PARTS`) and units, without parts of 0; series by series and date by
-        date. The units of a date add up to its median before closed periods are set to 0. Empty if nothing was learned.
+        date. The units of a date add up to its median before closed periods are set to 0. Nothing if nothing was
+        learned.
     """
-    if learned is None:
-        return pd.DataFrame({c.STORE_ID: [], c.CATEGORY: [], c.DATE: [], c.PART: [], c.UNITS: []})
-    rows = horizon_rows(baseline.panel)
-    blocks = baseline.blocks(rows)
-    return pd.concat([_block_parts(learned, baseline, rows.take(block)) for block in blocks], ignore_index=True)
+    if learned is not None:
+        for series in row_blocks(baseline.panel.n, 1, baseline.size):
+            yield _block_parts(learned, baseline, horizon_rows(baseline.panel, series))
 
 
 def _block_parts(learned: Learned, baseline: BaselineExpectation, rows: Rows) -> pd.DataFrame:

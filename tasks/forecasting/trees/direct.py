@@ -10,7 +10,7 @@ number of rounds depends only on the length of the history: a single window is t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -172,8 +172,8 @@ class FittedXgboost:
         shape = (panel.n, panel.horizon, len(quantiles))
         return Forecast(*by_blocks(shape, block, baseline.size), notes=self._notes())
 
-    def parts(self, panel: Panel) -> pd.DataFrame:
-        """The parts of every median of the horizon (:func:`tasks.forecasting.trees.contributions.horizon_parts`)."""
+    def parts(self, panel: Panel) -> Iterator[pd.DataFrame]:
+        """Yield the parts of the horizon's medians (:func:`tasks.forecasting.trees.contributions.horizon_parts`)."""
         from tasks.forecasting.trees.contributions import horizon_parts
 
         return horizon_parts(self.learned, self._baseline_of(panel))

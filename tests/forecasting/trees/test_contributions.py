@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from schemas import columns as c
@@ -16,7 +17,7 @@ from tests.forecasting.trees.test_direct import LEVELS, SMALL, fitted, promoted_
 def test_the_parts_add_up_to_every_median():
     panel = promoted_panel()
     assert isinstance(fitted(), ExplainedForecaster)
-    parts = fitted().parts(panel)
+    parts = pd.concat(fitted().parts(panel))
     total = parts.groupby([c.STORE_ID, c.DATE], observed=True)[c.UNITS].sum().to_numpy().reshape(panel.n, panel.horizon)
     assert total == pytest.approx(fitted().predict(panel, LEVELS).quantiles[:, :, 2], rel=1e-4)
     assert set(parts[c.PART]) <= set(PARTS)
@@ -25,8 +26,8 @@ def test_the_parts_add_up_to_every_median():
 def test_a_promotion_is_what_lifts_a_promoted_day():
     panel = promoted_panel()
     ahead = panel.known["promo"].values[3, panel.history :]
-    own = fitted().parts(panel)
-    own = own[own[c.STORE_ID] == "s03"].pivot(index=c.DATE, columns=c.PART, values=c.UNITS).fillna(0.0)
+    own = pd.concat(fitted().parts(panel))
+    own = own[own[c.STORE_ID] == "s03"].pivot_table(c.UNITS, c.DATE, c.PART, observed=True).fillna(0.0)
     lift = (own[PROMOTIONS] / own[LEVEL]).to_numpy()
     assert lift[ahead == 1].min() > lift[ahead == 0].max() + 0.5
 
@@ -50,4 +51,4 @@ def test_columns_belong_to_named_parts(column, part):
 
 def test_where_nothing_was_learned_there_are_no_parts():
     panel = panel_of(np.array([[3.0, 4.0, 5.0]]), horizon=7)
-    assert XgboostForecaster(SMALL, LEVELS).fit(panel, 3).parts(panel).empty
+    assert not list(XgboostForecaster(SMALL, LEVELS).fit(panel, 3).parts(panel))

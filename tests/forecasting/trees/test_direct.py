@@ -89,7 +89,7 @@ def test_the_future_of_demand_and_covariates_changes_nothing():
 
 def test_neither_threads_nor_blocks_of_series_change_the_forecast(monkeypatch):
     panel = promoted_panel()
-    once, threaded, parts = fitted().predict(panel, LEVELS), forecast(panel, threads=2), fitted().parts(panel)
+    once, threaded, parts = fitted().predict(panel, LEVELS), forecast(panel, threads=2), list(fitted().parts(panel))
     monkeypatch.setattr("tasks.demand.features.known.BLOCK_CELLS", 1)
     monkeypatch.setattr("tasks.forecasting.trees.calendar_effects.PREDICTED_CELLS", 1)
     monkeypatch.setattr(Features, "blocks", lambda self, rows: series_blocks(rows, 1))
@@ -98,7 +98,8 @@ def test_neither_threads_nor_blocks_of_series_change_the_forecast(monkeypatch):
     for other in (threaded, blocks.predict(panel, LEVELS)):
         assert np.array_equal(once.quantiles, other.quantiles)
         assert np.array_equal(once.mean, other.mean)
-    pd.testing.assert_frame_equal(parts, blocks.parts(panel), check_exact=True)
+    found = pd.concat(blocks.parts(panel), ignore_index=True)
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), found, check_exact=True)
 
 
 def test_it_beats_seasonal_naive_where_promotions_matter():
