@@ -59,7 +59,7 @@ class KnownColumns:
         for name in sorted(panel.known):
             if not name.startswith(_DATE_PREFIX):
                 self._add(panel, name, panel.known[name])
-        if panel.closed.any():
+        if any(panel.closed[series].any() for series in row_blocks(*panel.closed.shape)):
             self._add_closures(panel)
         self._date = _date_columns(panel)
         self._static = static_columns(panel)

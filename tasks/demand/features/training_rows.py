@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
+from tasks.storage.mapped import row_blocks
 
 # Odd multipliers of a multiplicative hash (Knuth, TAOCP 3, 6.4): spreads steps evenly over series and origins.
 _SERIES_FACTOR, _ORIGIN_FACTOR = 2654435761, 40503
@@ -65,16 +66,24 @@ def window_rows(panel: Panel, origin: int) -> Rows:
 
 
 def learnable(panel: Panel, rows: Rows) -> BoolArray:
-    """Whether the target of each row is known, open and after the series' first known period."""
+    """Whether the target of each row is known, open and after the series' first known period.
+
+    A few rows at a time: each value that is read makes 64 KB of a panel on disk resident.
+    """
     inside = rows.target < panel.history
     target = np.minimum(rows.target, panel.history - 1)
-    usable: BoolArray = inside & ~np.isnan(panel.demand[rows.series, target]) & ~panel.closed[rows.series, target]
+    usable = np.empty(len(rows), dtype=bool)
+    for block in row_blocks(len(rows), panel.history):
+        at = rows.series[block], target[block]
+        usable[block] = inside[block] & ~np.isnan(panel.demand[at]) & ~panel.closed[at]
     return usable
 
 
 def target_values(panel: Panel, rows: Rows) -> FloatArray:
     """Demand of each row's target period."""
-    values: FloatArray = panel.demand[rows.series, rows.target]
+    values, target = np.empty(len(rows)), rows.target
+    for block in row_blocks(len(rows), panel.history):
+        values[block] = panel.demand[rows.series[block], target[block]]
     return values
 
 
