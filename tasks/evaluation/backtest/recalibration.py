@@ -12,7 +12,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
 from tasks.evaluation.backtest.rows import series_codes
 from tasks.evaluation.backtest.split import horizons_covered
-from tasks.forecasting.combine.intermittent import intermittent_rates
+from tasks.forecasting.combine.intermittent import intermittent_means, promoted
 from tasks.forecasting.combine.mean_factors import MeanFactors, calibrate_mean
 from tasks.forecasting.combine.quantile_factors import MEDIAN, calibration_factors, scaled
 from tasks.forecasting.event_effects import event_effects
@@ -20,10 +20,6 @@ from tasks.forecasting.event_effects import event_effects
 # Where demand is in whole units, a quantile below this is 0. Rounding remainders of a model differ from 0 and from each
 # other, and would look like errors that persist over the horizon.
 SMALLEST_UNITS = 0.05
-
-
-# A known feature whose name begins so says whether a period is promoted: the promotions table's, or the user's own.
-PROMOTION = "promo"
 
 
 @dataclass(frozen=True)
@@ -45,8 +41,8 @@ def with_calibrated_means(
     The mean is multiplied by a factor for the series' size and the promotion state
     (:mod:`tasks.forecasting.combine.mean_factors`), a fold's from the other folds, the live forecast's from all.
 
-    Where units are whole, the mean of an intermittent series is its rate before the cutoff
-    (:mod:`tasks.forecasting.combine.intermittent`) in the rows whose highest quantile is below one unit.
+    Where units are whole, the mean of an intermittent series is its rate before the cutoff, with the season and the
+    uplift of promotions of its category (:mod:`tasks.forecasting.combine.intermittent`).
 
     Args:
         backtest: one row per cutoff, store_id, category, date and model, with actual (NaN = unknown).
@@ -153,17 +149,12 @@ def _rates_of_folds(backtest: pd.DataFrame, panel: Panel) -> FloatArray:
 
 
 def _rates(table: pd.DataFrame, panel: Panel) -> FloatArray:
-    """The mean of each row of an intermittent series whose highest quantile is below one unit; NaN elsewhere, (N,)."""
-    highest = max((name for name in table.columns if name.startswith("q")), key=lambda name: float(name[1:]))
-    low = table[highest].to_numpy(np.float64) < 1.0
-    if not low.any():
-        return np.full(len(table), np.nan)
+    """The mean of each row of an intermittent series; NaN elsewhere, shape (N,)."""
     series, period = _places(table, panel)
     effects = event_effects(panel)
-    ahead = effects.ahead(effects.factor, 1.0)
-    rate = intermittent_rates(effects.without(panel))[series] * ahead[series, period - panel.history]
-    low &= np.isfinite(rate)
-    found: FloatArray = np.where(low, np.where(panel.closed[series, period], 0.0, rate), np.nan)
+    means = intermittent_means(effects.without(panel)) * effects.ahead(effects.factor, 1.0)
+    means[panel.closed[:, panel.history : panel.history + panel.horizon] & np.isfinite(means)] = 0.0
+    found: FloatArray = means[series, period - panel.history]
     return found
 
 
@@ -182,10 +173,7 @@ def _whole_units(actual: FloatArray) -> bool:
 
 def _promoted(table: pd.DataFrame, panel: Panel) -> BoolArray:
     """Whether each row's series and period is promoted according to a known future covariate, shape (N,)."""
-    found = np.zeros(len(table), dtype=bool)
-    flags = [feature for name, feature in panel.known.items() if name.startswith(PROMOTION)]
-    if flags and len(table):
-        series, period = _places(table, panel)
-        for feature in flags:
-            found |= feature.at(series, period) > 0
+    if not len(table):
+        return np.zeros(0, dtype=bool)
+    found: BoolArray = promoted(panel)[_places(table, panel)]
     return found

@@ -142,11 +142,12 @@ def test_one_window_moves_no_mean(backtest_of, panel_of):
     assert ahead[c.MEAN].eq(200.0).all()
 
 
-def test_an_intermittent_series_has_its_rate_as_mean(backtest_of, panel_of):
-    """One unit every 25 days; one model's quantiles say 0, another one's say that a unit sells every day."""
+@pytest.mark.parametrize("units", [1.0, 6.0])
+def test_an_intermittent_series_has_its_rate_as_mean(backtest_of, panel_of, units):
+    """A sale every 25 days; one model's quantiles are 0, another one's say that a unit sells every day."""
     demand = np.zeros((20, 230))
     for series in range(20):
-        demand[series, series::25] = 1.0
+        demand[series, series::25] = units
     folds = [demand[:, 200 + start : 206 + start] for start in (0, 6, 12, 18)]
     actual = np.stack(folds)
     table = backtest_of(
@@ -155,7 +156,7 @@ def test_an_intermittent_series_has_its_rate_as_mean(backtest_of, panel_of):
     panel = panel_of(demand[:, :224], horizon=6)
     past, ahead = with_calibrated_means(table, live_of(table), panel)
     for rows in (past, ahead):
-        mean = rows[rows[c.MODEL] == "never"][c.MEAN]
-        assert mean.mean() == pytest.approx(0.04, rel=0.1)
-        assert mean.min() > 0.02
-        assert rows[rows[c.MODEL] == "daily"][c.MEAN].min() > 0.05
+        for model in ("never", "daily"):
+            mean = rows[rows[c.MODEL] == model][c.MEAN]
+            assert mean.mean() == pytest.approx(0.04 * units, rel=0.1)
+            assert mean.min() > 0.02 * units
