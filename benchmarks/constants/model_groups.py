@@ -294,6 +294,14 @@ GROUPS = (
     ),
     Group(
         e.COMBINED,
+        "tasks.forecasting.combine.intermittent:AROUND",
+        e.decision(35, "not compared"),
+        {"": "periods by frequency"},
+        "Periods on each side of a period of last year whose sales are its season's",
+        unmeasured="only means depend on it",
+    ),
+    Group(
+        e.COMBINED,
         "tasks.forecasting.combine.reconciliation:RULE",
         e.D11,
         {"largest_factor": "factor", "most_without_error": "fraction"},

@@ -24,7 +24,7 @@ class IntermittentRule:
         fewest_sales: from this number of sales in a year on, sales within a few weeks are a season.
     """
 
-    most_sold: float = 0.2
+    most_sold: float = 0.4
     ended: float = 0.01
     prior_sales: float = 0.5
     fewest_periods: int = 8
@@ -38,6 +38,7 @@ PROMOTION = "promo"
 LARGEST_EXPONENT = 50.0
 # Periods on each side of a period of last year whose sales are its season's.
 AROUND = {"D": 14, "W": 2, "MS": 0}
+WEEK = 7
 
 
 def intermittent_means(panel: Panel) -> FloatArray:
@@ -108,14 +109,9 @@ def _growth(units: FloatArray, earlier: FloatArray, category: IndexArray) -> Flo
 
 
 def _ratios(sales: FloatArray, expected: FloatArray, category: IndexArray) -> FloatArray:
-    """Sales of series relative to the expected ones, by category.
-
-    Shrunk toward that of all categories, and this toward 1 (:func:`_credible`).
-    """
-    of_all = _credible(sales.sum(keepdims=True), expected.sum(keepdims=True))
+    """Sales of series relative to the expected ones, by category (:func:`_shared`)."""
     own, base = (np.bincount(category, values).astype(np.float64) for values in (sales, expected))
-    found: FloatArray = of_all * _credible(own, base * of_all)
-    return found
+    return _shared(own[:, None], base[:, None])[:, 0]
 
 
 def promoted(panel: Panel) -> BoolArray:
@@ -130,12 +126,11 @@ def promoted(panel: Panel) -> BoolArray:
 def _season(panel: Panel, sold: BoolArray, known: BoolArray, category: IndexArray, growth: FloatArray) -> FloatArray:
     """Sales of each period of the last year and of the horizon relative to the mean of the year, by category.
 
-    The sales of last year's weeks around a period, summed over the series of a category, relative to those
-    of the same rates growing evenly all year, are shrunk toward those of all categories, and these toward 1, by their
-    chance. 1 if less than a year is known.
+    The sales of last year's weeks around a period, summed over the series of a category, relative to those of the same
+    rates growing evenly all year; 1 if less than a year is known. Days are multiplied by the ratio of their weekday.
 
     Args:
-        panel: for its frequency and horizon.
+        panel: for its periods.
         sold: shape (n, w), periods of the last year with a sale.
         known: shape (n, w).
         category: shape (n,), number of the category.
@@ -144,18 +139,30 @@ def _season(panel: Panel, sold: BoolArray, known: BoolArray, category: IndexArra
     Returns:
         Shape (categories, w + H).
     """
-    year, width, count = panel.frequency.periods_per_year, sold.shape[1], int(category.max()) + 1
-    if width < year:
-        return np.ones((count, width + panel.horizon))
+    year, kind, width = panel.frequency.periods_per_year, panel.frequency.kind, sold.shape[1]
     rate = sold.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    sales, expected = np.zeros((count, year)), np.zeros((count, year))
+    sales, expected = (np.zeros((len(growth), width)) for _ in range(2))
     np.add.at(sales, category, sold)
     np.add.at(expected, category, known * rate[:, None])
-    expected *= growth[:, None] ** (np.arange(year) / year - 0.5)
-    sales, expected = _around(sales, panel.frequency.kind), _around(expected, panel.frequency.kind)
+    found = np.ones((len(growth), width + panel.horizon))
+    if width == year:
+        even = expected * growth[:, None] ** (np.arange(year) / year - 0.5)
+        found = _shared(_around(sales, kind), _around(even, kind))[:, np.arange(width + panel.horizon) % year]
+    if kind == "D":
+        weekday = np.asarray(panel.periods[panel.history - width :].dayofweek)
+        same = weekday[:width, None] == np.arange(WEEK)
+        found = found * _shared(sales @ same, (expected * found[:, :width]) @ same)[:, weekday]
+    return found
+
+
+def _shared(sales: FloatArray, expected: FloatArray) -> FloatArray:
+    """Sales of categories relative to the expected ones, shape (categories, k) like both.
+
+    Shrunk toward those of all categories, and these toward 1 (:func:`_credible`).
+    """
     of_all = _credible(sales.sum(axis=0), expected.sum(axis=0))
-    found = of_all * _credible(sales, expected * of_all)
-    return found[:, np.arange(width + panel.horizon) % year]
+    found: FloatArray = of_all * _credible(sales, expected * of_all)
+    return found
 
 
 def _credible(sales: FloatArray, expected: FloatArray) -> FloatArray:

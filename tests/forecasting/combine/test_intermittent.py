@@ -38,7 +38,7 @@ def test_a_long_silence_lowers_the_rate_and_a_closure_does_not():
 
 def test_frequent_series_and_series_without_a_sale_have_no_rate():
     demand = np.zeros((3, 200))
-    demand[0, ::4] = 2.0
+    demand[0, ::2] = 2.0
     demand[2, ::30] = 1.0
     assert np.isfinite(intermittent_means(panel_of(demand))).all(axis=1).tolist() == [False, False, True]
 
@@ -59,7 +59,7 @@ def test_many_series_share_the_season_of_their_category(start, expected):
 
 
 def test_without_a_season_no_season_is_found():
-    """Counts that differ by chance only leave the rates as they are."""
+    """Sales with the same chance in every period leave the rates as they are, but for chance."""
     rng = np.random.default_rng(3)
     means = intermittent_means(panel_of((rng.random((300, 400)) < 0.05).astype(float)))
     assert means.mean() == pytest.approx(0.05, rel=0.05)
@@ -76,3 +76,12 @@ def test_promoted_periods_have_the_uplift_of_all_series_and_leave_the_rate():
     means = intermittent_means(panel_of(demand, known={"promotion_share": on}))
     assert np.nanmean(means[:, :4]) == pytest.approx(0.05, rel=0.1)
     assert np.nanmean(means[:, 4:]) == pytest.approx(0.2, rel=0.1)
+
+
+def test_many_series_share_the_weekdays_of_their_category():
+    """Three times as many sales on Saturdays and Sundays; the first day is a Monday."""
+    rng = np.random.default_rng(5)
+    chance = np.where(np.arange(217) % 7 >= 5, 0.15, 0.05)
+    means = intermittent_means(panel_of((rng.random((300, 210)) < chance[:210]).astype(float)))
+    assert np.nanmean(means[:, :5]) == pytest.approx(0.05, rel=0.1)
+    assert np.nanmean(means[:, 5:]) == pytest.approx(0.15, rel=0.1)
