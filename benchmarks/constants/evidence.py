@@ -20,6 +20,7 @@ _LINKS = {
     23: "0023-one-fit-for-neighboring-folds",
     25: "0025-the-first-christmas",
     26: "0026-calibration-by-one-factor",
+    35: "0035-intermittent-series",
 }
 
 

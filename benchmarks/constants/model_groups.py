@@ -282,7 +282,7 @@ GROUPS = (
     Group(
         e.COMBINED,
         "tasks.forecasting.combine.intermittent:RULE",
-        e.decision(20, "three cutoffs of sportswear against the moving average"),
+        e.decision(35, "most_sold: six cutoffs of 320 SKUs of sportswear; the others: three cutoffs of sportswear"),
         {
             "most_sold": "fraction",
             "ended": "fraction",
