@@ -170,7 +170,7 @@ def _content(context: AppContext, page: ModuleType, query: dict[str, str]) -> An
     try:
         return page.layout(context, query)
     except PipelineError as error:
-        return ui.alert(str(error), severity="problem")
+        return ui.alert(context.company.say.known(str(error)), severity="problem")
 
 
 def _query(search: str | None) -> dict[str, str]:

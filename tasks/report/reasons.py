@@ -331,7 +331,8 @@ def _lines_table(frame: pd.DataFrame, weight: np.ndarray, shown: int, say: Langu
 
 def _meaning(constraint: str, say: Language) -> str:
     """Return the meaning of a constraint; empty for an unknown name."""
-    return say.known(_CONSTRAINTS.get(_EARLIER_NAMES.get(constraint.replace(" ", "_"), constraint), ""))
+    name = _EARLIER_NAMES.get(constraint.replace(" ", "_"), constraint)
+    return say.known(_CONSTRAINTS.get(name) or _DELAYS.get(name, ""))
 
 
 def _units(value: float, say: Language, digits: int = 0) -> str:

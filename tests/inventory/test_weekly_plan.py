@@ -225,3 +225,18 @@ def test_a_delivery_later_than_the_lead_time_also_replaces_what_sells_before_its
     shares = rows.loc["2"].loc[["boots-0", "boots-1", "boots-2"], "share"]
     sold = 16 * (shares["boots-0"] + shares["boots-1"]) + min(6.0, 16 * shares["boots-2"])
     assert boots["order_up_to"] == np.ceil(level["2", "boots", fifth] + sold - 1e-9)
+
+
+@pytest.mark.parametrize(("pack", "sent"), [(6.0, 6), (600.0, 0)])
+def test_a_minimum_presentation_is_kept_with_a_pack_unless_the_pack_lasts_for_ages(pack: float, sent: int):
+    # One bag is there, two are the minimum. The others of its category have plenty, so that the level is reached.
+    inputs = inputs_of(settings={"policies": ["newsvendor"]})
+    facts = inputs.sku_facts
+    few = facts["sku"] == "bags-0"
+    facts = facts.assign(
+        on_hand=np.where(few, 1.0, 30.0), in_transit=0.0, pack_size=pack, min_presentation=np.where(few, 2.0, np.nan)
+    )
+    plan = optimize(replace(inputs, sku_facts=facts))
+    assert plan.explanations.set_index(["store_id", "sku"])["to_send"]["2", "bags-0"] == sent
+    below = plan.shortages[plan.shortages["limit"] == "minimum presentation"]
+    assert set(below["sku"]) == (set() if sent else {"bags-0"})

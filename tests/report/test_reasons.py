@@ -73,6 +73,8 @@ def test_a_delay_explains_the_date_and_weeks_count_from_the_run_date() -> None:
     # 10 units in the 14 days from the run date to the next delivery; from the delivery on it would be one week.
     assert "that is 2.0 weeks of its forecast" in "\n".join(lines)
     assert not any("blackout" in line for line in reason_lines(explanation(delayed_by="none")))
+    # Files of earlier versions have it as the constraint.
+    assert "(blackout dates allow no earlier delivery" in "\n".join(reason_lines(explanation(limit="blackout dates")))
 
 
 def test_the_rule_of_the_level_and_the_weeks_of_a_slow_sku_are_stated() -> None:

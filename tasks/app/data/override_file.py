@@ -21,12 +21,17 @@ from schemas.errors import ConfigError
 from schemas.settings import Settings, SourceSettings
 from schemas.spreadsheets import neutralized, restored
 from schemas.tables import OVERRIDES
+from tasks.report.language import message
 from tasks.storage.csv_files import csv_start
 
 # The fields of an override in the order of the page.
 FIELDS = (c.STORE_ID, c.SKU, c.CATEGORY, c.DATE_FROM, c.DATE_TO, c.ACTION, c.VALUE, c.REASON, c.AUTHOR)
 _DATES = (c.DATE_FROM, c.DATE_TO)
 _FREE_TEXTS = (c.REASON, c.AUTHOR)
+NO_SOURCE = message(
+    "The settings have no source of overrides. Add it to the settings file, and start the weekly run again:\n"
+    "  sources:\n    overrides: {path: data/overrides.csv}\nThe app creates the file with the first override."
+)
 _LOCK = threading.Lock()
 
 Row = dict[str, str]
@@ -64,11 +69,7 @@ class OverrideFile:
         """
         source = settings.sources.named().get(OVERRIDES.name)
         if source is None:
-            raise ConfigError(
-                "The settings have no source of overrides. Add it to the settings file, and start the weekly run "
-                "again:\n  sources:\n    overrides: {path: data/overrides.csv}\n"
-                "The app creates the file with the first override."
-            )
+            raise ConfigError(NO_SOURCE)
         path = source.path
         if "://" in path or any(sign in path for sign in "*?[") or not path.casefold().endswith(".csv"):
             raise ConfigError(

@@ -29,6 +29,8 @@ from tasks.report.week import Card
 PATH = "/series"
 TITLE = message("Store and SKU")
 _NAMES = ("store", "category", "sku")
+# States of a delivery.
+_STATES = {"firm": message("firm"), "expected": message("expected")}
 SPANS_DRAWN = 60
 SPANS_LISTED = 40
 CHART_PIXELS = 400
@@ -296,7 +298,7 @@ def _sku(week: RunWeek, store: str, sku: str, text: str, say: AppLanguage) -> li
         (
             say.day(pd.Timestamp(one[c.VISIT_DATE]).date()) if pd.notna(one[c.VISIT_DATE]) else UNKNOWN,
             say.expected(float(one[c.QUANTITY])),
-            say.known(str(one.get(c.STATUS, ""))),
+            say.known(_STATES.get(str(one.get(c.STATUS, "")), "")),
         )
         for one in view.deliveries.to_dict("records")
     ]

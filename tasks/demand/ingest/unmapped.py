@@ -80,8 +80,9 @@ def _ended(table: MappedTable, free: Sequence[str]) -> Iterator[Alarm]:
         remedy = (
             "State closed_on"
             if key == c.STORE_ID
-            else "Name their successors in replaced_by, or leave them out with sources.products.ignore and "
-            "sources.sales.ignore"
+            else f"To send none, set sources.products.columns.collection_status: {written} and "
+            f"inventory.lifecycle.outlet_only: [{', '.join(ended)}] (stores of the types in outlet_types still get "
+            "them), or name their successors in replaced_by"
         )
         yield raise_alarm(
             "unmapped_column",

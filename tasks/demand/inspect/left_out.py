@@ -210,7 +210,12 @@ def _ended(mapped: Mapped) -> list[LeftOut]:
         if written in mapped.columns.values() or len(facts.texts) > MOST_TYPES or not ended:
             continue
         concerned = ids[text_of(mapped, written).isin(ended).to_numpy()]
-        remedy = "closed_on" if mapped.table == "stores" else "replaced_by, or inventory.lifecycle"
+        remedy = (
+            "closed_on"
+            if mapped.table == "stores"
+            else f"replaced_by, or from collection_status: {written} with inventory.lifecycle.outlet_only: "
+            f"[{', '.join(ended)}]"
+        )
         words = f"{first_few(list(concerned))} {numbered(len(concerned), '[is|are]')} {ended[0]!r}. Is nothing sent? "
         left.append(LeftOut(written, tuple(ended), f"{words}Restock reads that from {remedy}", certain=False))
     return left

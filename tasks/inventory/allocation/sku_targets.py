@@ -207,7 +207,9 @@ def sku_targets(inputs: WeeklyInputs, weekly: WeeklyProblem, plan: Plan) -> SkuT
         rows = replace(rows, shown=run_kept & displayed)
         steps = split_in_steps(levels, rows)
     pairs = Pairs(rows.series, mix.share, demand, rows.position, rows.pack, price, _turns(problem, weekly, rows.series))
-    steps = steps.with_first_packs(pairs.running_out & (at[rows.series] >= 0), rows)
+    # Packs of the missing units of a minimum presentation are rounded down within the level.
+    hidden = (rows.pack > 1) & (rows.position < rows.floor)
+    steps = steps.with_first_packs((pairs.running_out | hidden) & (at[rows.series] >= 0), rows)
     free = _free_space(inputs, weekly, rows.position)
     within_capacity = rationed(steps.targets, pairs, display.store, free)
     supply = available[:, None] if inputs.dc_stock is None else dc_supply(inputs, weekly)
