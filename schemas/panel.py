@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -107,19 +107,20 @@ class Panel:
         """The H labels to forecast."""
         return self.periods[self.history : self.history + self.horizon]
 
-    def until(self, cutoff: int) -> Panel:
+    def until(self, cutoff: int, blocks: Iterable[slice] = (slice(None),)) -> Panel:
         """The panel as it was when only the first ``cutoff`` periods were known.
 
         Args:
             cutoff: number of known periods, 1 to T. Later periods are removed, not masked: only known
                 future covariates reach into the horizon.
+            blocks: series that are read at a time, if the panel is on disk.
         """
         end = cutoff + self.horizon
         return replace(
             self,
             periods=self.periods[:end],
             demand=self.demand[:, :cutoff],
-            closed=self._closed_as_known(cutoff, end),
+            closed=self._closed_as_known(cutoff, end, blocks),
             known={name: KnownFeature(f.values[:, :end], f.row_of_series) for name, f in self.known.items()},
             observed={name: values[:, :cutoff] for name, values in self.observed.items()},
             sold=None if self.sold is None else self.sold[:, :cutoff],
@@ -129,15 +130,17 @@ class Panel:
             },
         )
 
-    def _closed_as_known(self, cutoff: int, end: int) -> BoolArray:
+    def _closed_as_known(self, cutoff: int, end: int, blocks: Iterable[slice]) -> BoolArray:
         """Closures up to ``end`` as known after ``cutoff`` periods: ahead of it those of the calendar only."""
-        closed: BoolArray = self.closed[:, :end].copy()
+        closed = np.empty((self.n, end), dtype=bool)
         is_open = self.known.get(c.OPEN)
         ahead = slice(cutoff, end)
-        if is_open is None:
-            closed[:, ahead] = False
-        else:
-            closed[:, ahead] &= is_open.values[is_open.row_of_series, ahead] <= 0
+        for series in blocks:
+            closed[series] = self.closed[series, :end]
+            if is_open is None:
+                closed[series, ahead] = False
+            else:
+                closed[series, ahead] &= is_open.values[is_open.row_of_series[series], ahead] <= 0
         return closed
 
     def take(self, series: IndexArray) -> Panel:

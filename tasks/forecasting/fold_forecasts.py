@@ -22,6 +22,7 @@ from schemas.settings import BASELINES
 from tasks.forecasting.event_effects import event_effects
 from tasks.forecasting.registry import facts
 from tasks.storage.arrow_tables import PART_ROWS
+from tasks.storage.mapped import row_blocks
 
 # Model of the forecasts of a series without history.
 ZERO = "zero"
@@ -107,13 +108,13 @@ def cutoff_forecasts(  # noqa: PLR0913
     failures: list[Failure] = []
     notes: list[str] = []
     as_of = panel.horizon_periods[0]
-    panels = [panel.until(fold.known_periods) for fold in folds] + ([panel] if live else [])
     model = facts().get(forecaster.name)
     groups = fit_groups([fold.known_periods for fold in folds]) if model is not None and model.shares_fits else []
     served = {position for group in groups for position in group[1:]}
     fitted: FittedForecaster | None = None
-    for position, network in enumerate(panels):
-        now = network is panel
+    for position, fold in enumerate([*folds, *([None] if live else [])]):
+        now = fold is None
+        network = panel if fold is None else panel.until(fold.known_periods, row_blocks(panel.n, len(panel.periods)))
         effects = event_effects(network).take(series)
         known = effects.without(network if series is None else network.take(series))
         # Structures such as ARIMA orders are searched once, on the first cutoff at which they can be found.
