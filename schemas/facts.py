@@ -175,7 +175,7 @@ class PolicyFacts:
         formula: the rule, in the symbols of docs/reference/domain.md#inventory-formulas.
         source: published work, or the section of the reference pages that derives the formula.
         follows_calibration: whether its levels follow the overstock cost multiplier that the replay of past weeks
-            calibrated; a policy that does not is chosen only if no other policy has a valid plan.
+            calibrated.
     """
 
     name: str

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from schemas.errors import ConfigError
 from schemas.facts import PolicyFacts
+from schemas.plan import Plan, PlanProblem
 from schemas.protocols import Policy, ReportProgress
 
 if TYPE_CHECKING:
@@ -27,6 +28,15 @@ class WithRelaxation(Policy, Protocol):
 
     def with_relaxation(self, relaxation: Relaxation | None, progress: ReportProgress | None = None) -> Policy:
         """The policy with known shadow prices (None: it computes them) and a receiver of its progress."""
+        ...
+
+
+@runtime_checkable
+class ImprovedBySku(Policy, Protocol):
+    """A search that can improve a plan on simulations by SKU (weekly run)."""
+
+    def improved_by_sku(self, problem: PlanProblem, plans: Sequence[Plan], adjusted: Callable[[Plan], Plan]) -> Plan:
+        """Improve the cheapest of some plans (:func:`tasks.inventory.search.moves_by_sku.improved_by_sku`)."""
         ...
 
 

@@ -64,7 +64,7 @@ def solve(
     from tasks.inventory.exact.bounds import bound_of
     from tasks.inventory.model.level_limits import within_limits
     from tasks.inventory.model.network import Network
-    from tasks.inventory.registry import WithRelaxation, make_policy
+    from tasks.inventory.registry import ImprovedBySku, WithRelaxation, make_policy
     from tasks.inventory.search.starts import best_of
 
     start = time.perf_counter()
@@ -84,13 +84,19 @@ def solve(
         plan = within_limits(problem, policy.plan(problem), network)
         if isinstance(policy, WithRelaxation):
             plan = best_of(problem, network, [plan, *plans.values()])
-        plans[name] = plan
-        adjusted_plan = plan if adjusted is None else adjusted(plan)
-        evaluation = evaluate_plan(evaluated_problem, name, adjusted_plan, evaluated_network)
+        found_plans = [plan]
+        if adjusted is not None and evaluated_problem.skus is not None and isinstance(policy, ImprovedBySku):
+            by_sku = replace(problem, skus=evaluated_problem.skus)
+            found_plans.append(policy.improved_by_sku(by_sku, [plan, *plans.values()], adjusted))
+        plans[name] = found_plans[-1]
+        evaluated = [
+            evaluate_plan(evaluated_problem, name, each if adjusted is None else adjusted(each), evaluated_network)
+            for each in found_plans
+        ]
         if isinstance(policy, WithRelaxation):
             # On other sample paths one of its starts may be better. The search then takes that start.
-            evaluation = min((evaluation, *evaluations.values()), key=rank)
-        evaluations[name] = replace(evaluation, policy=name)
+            evaluated += evaluations.values()
+        evaluations[name] = replace(min(evaluated, key=rank), policy=name)
         seconds[name] = time.perf_counter() - begun
     evaluations = {name: evaluations[name] for name in problem.settings.policies}
     bound = with_attained(found.bound, evaluations)

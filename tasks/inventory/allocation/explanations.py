@@ -20,8 +20,8 @@ from tasks.inventory.allocation.sku_targets import (
     units_in_transit,
 )
 from tasks.inventory.exact.perfect_information import ShadowPrices
+from tasks.inventory.model.delivery_days import covered_until
 from tasks.inventory.model.ledger import Ledger
-from tasks.inventory.model.level_limits import interval_ends
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.sku_demand import sale_probabilities
 from tasks.inventory.model.weekly_problem import WeeklyInputs, WeeklyProblem
@@ -162,7 +162,7 @@ def coverage_of(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> Coverag
     network = Network.of(problem)
     for store in np.flatnonzero(chosen.first >= 0):
         part, day = network.series_of(int(store)), int(chosen.first[store])
-        end = int(interval_ends(plan.visits[store])[day])
+        end = int(covered_until(problem, plan.visits[store])[day])
         window = slice(0, end)
         mean[part], after[part] = problem.mean[part, window].sum(axis=1), end
         requested = network.demand[int(store)][:, window].sum(axis=1)

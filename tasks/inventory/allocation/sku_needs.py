@@ -13,8 +13,9 @@ from functools import cached_property
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
+from tasks.inventory.model.delivery_days import covered_until
 from tasks.inventory.model.kernels import in_parallel
-from tasks.inventory.model.level_limits import delivery_patterns, interval_ends, path_quantile
+from tasks.inventory.model.level_limits import delivery_patterns, path_quantile
 from tasks.inventory.model.sku_demand import sku_quantiles
 
 
@@ -93,7 +94,7 @@ class SkuMix:
         def of_pattern(alike: tuple[BoolArray, BoolArray]) -> None:
             pattern, stores = alike
             rows = np.flatnonzero(stores[store])
-            ends = interval_ends(pattern)
+            ends = covered_until(problem, pattern)
             for day in np.flatnonzero(pattern):
                 start = max(int(day) - problem.settings.lead_time, 0)
                 margin, quantile = self._margin(problem, rows, start, int(ends[day]))

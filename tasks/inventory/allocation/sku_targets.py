@@ -15,7 +15,7 @@ from tasks.inventory.allocation.disaggregate import Split, SplitRows, split_in_s
 from tasks.inventory.allocation.rationing import Pairs, filled_up, rationed
 from tasks.inventory.allocation.sku_needs import SkuMix
 from tasks.inventory.allocation.sku_shares import may_be_sent, sku_shares
-from tasks.inventory.model.level_limits import interval_ends
+from tasks.inventory.model.delivery_days import covered_until
 from tasks.inventory.model.weekly_problem import (
     WeeklyInputs,
     WeeklyProblem,
@@ -263,7 +263,7 @@ def coverage_demand(problem: PlanProblem, plan: Plan, first: IndexArray) -> Floa
     demand = np.zeros((len(paths), len(problem.on_hand)))
     for store in np.flatnonzero(first >= 0):
         own = slice(*np.searchsorted(problem.series_store, [store, store + 1]))
-        end = int(interval_ends(plan.visits[store])[first[store]])
+        end = int(covered_until(problem, plan.visits[store])[first[store]])
         demand[:, own] = paths[:, own, :end].sum(axis=2, dtype=np.float64)
     return demand
 

@@ -42,6 +42,36 @@ def review_days(problem: PlanProblem) -> IndexArray:
     return np.arange(problem.settings.lead_time, problem.periods, step, dtype=np.int64)
 
 
+def earliest_renewals(problem: PlanProblem) -> IndexArray:
+    """Earliest period of the delivery until which the level of a delivery in each period covers demand, shape (T,).
+
+    In a weekly run it is the start of the next review period: deliveries before it have no new file. Else it is the
+    next period.
+    """
+    period = np.arange(problem.periods, dtype=np.int64)
+    if not problem.weekly_run:
+        return period + 1
+    starts = review_days(problem)
+    following: IndexArray = np.append(starts, problem.periods)[np.searchsorted(starts, period, side="right")]
+    return following
+
+
+def covered_until(problem: PlanProblem, visits: BoolArray) -> IndexArray:
+    """End of the periods whose demand the level of each delivery covers: the period of a later delivery, or T.
+
+    Args:
+        problem: the plan problem.
+        visits: shape (T,), deliveries of a store.
+
+    Returns:
+        Shape (T,); 0 in periods without a delivery.
+    """
+    ends = np.zeros(len(visits), dtype=np.int64)
+    days = np.flatnonzero(visits)
+    ends[days] = np.append(days, len(visits))[np.searchsorted(days, earliest_renewals(problem)[days])]
+    return ends
+
+
 def review_visits(problem: PlanProblem, limited: bool = True) -> BoolArray:
     """Schedule one delivery per review period and store, in the first period that is not a blackout date.
 

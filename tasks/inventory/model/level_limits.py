@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem, UnitsArray
+from tasks.inventory.model.delivery_days import covered_until
 from tasks.inventory.model.network import UNIT_TOLERANCE, Network
 from tasks.inventory.model.simulator import store_measures
 
@@ -28,24 +29,9 @@ def service_limited_stores(problem: PlanProblem) -> BoolArray:
 
     Without a holding cost these are the stores without a storage capacity, and all stores in a weekly run.
     """
-    if problem.service_limits_levels and not problem.settings.has_holding_cost:
+    if problem.weekly_run and not problem.settings.has_holding_cost:
         return np.ones(len(problem.store_ids), dtype=np.bool_)
     return uncapacitated_stores(problem)
-
-
-def interval_ends(visits: BoolArray) -> IndexArray:
-    """Period of the next delivery (or T) for each delivery of a store; 0 in other periods.
-
-    Args:
-        visits: shape (T,).
-
-    Returns:
-        Shape (T,).
-    """
-    ends = np.zeros(len(visits), dtype=np.int64)
-    days = np.flatnonzero(visits)
-    ends[days] = np.append(days[1:], len(visits))
-    return ends
 
 
 def delivery_patterns(visits: BoolArray) -> Iterator[tuple[BoolArray, BoolArray]]:
@@ -70,7 +56,7 @@ def quantile_levels(problem: PlanProblem, rows: IndexArray, visits: BoolArray, q
     """
     paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths
     levels = np.zeros((len(rows), problem.periods))
-    ends = interval_ends(visits)
+    ends = covered_until(problem, visits)
     for day in np.flatnonzero(visits):
         start = max(day - problem.settings.lead_time, 0)
         units = paths[:, rows, start : ends[day]].sum(axis=2, dtype=np.float64)

@@ -18,8 +18,8 @@ from functools import lru_cache
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
+from tasks.inventory.model.delivery_days import covered_until
 from tasks.inventory.model.kernels import compiled_exactly
-from tasks.inventory.model.level_limits import interval_ends
 
 # Grids: tail probabilities evenly spaced in log odds, means and variance-to-mean ratios in logarithms.
 FIRST_LOG_ODDS, LAST_LOG_ODDS, TAILS = 4.5, -9.0, 32
@@ -121,7 +121,7 @@ def outlook_of(problem: PlanProblem, rows: IndexArray, visits: BoolArray | None 
         end = end + 1
     else:
         days = np.flatnonzero(visits)
-        start, end = days - problem.settings.lead_time, interval_ends(visits)[days]
+        start, end = days - problem.settings.lead_time, covered_until(problem, visits)[days]
         start, end = start[start >= 0], end[start >= 0]
     over = np.maximum(until[end] - until[start], 0.0)
     ratio = 1.0 + excess_of_lengths(problem, rows)[end - start] * over

@@ -165,7 +165,7 @@ def bare_problem(inputs: WeeklyInputs) -> BareProblem:
         free_visits=np.isnan(store_facts(inputs.stores, store_ids, c.VISIT_COST, np.nan)),
         blackout=blackout_periods(settings, inputs.calendar, store_ids, dates),
         holding_factor=inputs.holding_factor,
-        service_limits_levels=True,
+        weekly_run=True,
         unit_price=series_prices(inputs.sku_facts, sku_rows, len(series)),
         periods_per_year=float(settings.period.periods_per_year),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -30,6 +30,7 @@ from tasks.inventory.model.level_limits import uncapacitated_stores, with_uncapa
 from tasks.inventory.model.network import Network
 from tasks.inventory.search.evolution import Candidate, SearchSpace, evolve
 from tasks.inventory.search.front_load import best_front_load
+from tasks.inventory.search.moves_by_sku import improved_by_sku
 from tasks.inventory.search.store_search import FITNESS_PATHS, Recipe, StoreModel, best_option, improve
 
 # Maximum number of stores whose demand distributions are in memory at the same time.
@@ -82,6 +83,10 @@ class GeneticPolicy:
         else:
             plan = best_front_load(problem, network, uncertain_plan(problem, network, relaxation, self.progress))
         return with_uncapacitated_levels(problem, plan)
+
+    def improved_by_sku(self, problem: PlanProblem, plans: Sequence[Plan], adjusted: Callable[[Plan], Plan]) -> Plan:
+        """Improve the deliveries of the cheapest of some plans on simulations by SKU."""
+        return improved_by_sku(problem, plans, adjusted)
 
 
 def known_plan(problem: PlanProblem, network: Network, relaxation: Relaxation | None) -> Plan:

@@ -10,8 +10,7 @@ from scipy.special import ndtri
 
 from schemas.facts import PolicyFacts
 from schemas.plan import FloatArray, Plan, PlanProblem
-from tasks.inventory.model.delivery_days import review_visits
-from tasks.inventory.model.level_limits import interval_ends
+from tasks.inventory.model.delivery_days import covered_until, review_visits
 from tasks.inventory.search.order_cycle import period_moments, whole_levels
 
 
@@ -39,7 +38,7 @@ class PeriodicReviewPolicy:
         patterns, group = np.unique(visits, axis=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
             rows = np.flatnonzero(group[problem.series_store] == number)
-            ends = interval_ends(pattern)
+            ends = covered_until(problem, pattern)
             for day in np.flatnonzero(pattern):
                 window = slice(max(day - problem.settings.lead_time, 0), int(ends[day]))
                 expected = problem.mean[rows, window].sum(axis=1)

@@ -59,6 +59,7 @@ class LevelTerms(NamedTuple):
         capacity: units.
         smallest_tail: a unit that is demanded with a smaller probability is not sent.
         holding_weight: shape (m,), multiplies the holding cost.
+        renewals: shape (T,), earliest period of the delivery until which a level covers demand.
     """
 
     table: FloatArray
@@ -73,6 +74,7 @@ class LevelTerms(NamedTuple):
     capacity: float
     smallest_tail: float
     holding_weight: FloatArray
+    renewals: IndexArray
 
 
 class Candidates(NamedTuple):
@@ -209,9 +211,8 @@ def decode_levels(terms: LevelTerms, visits: BoolArray, share: FloatArray, holdi
         holding: holding cost per unit and period that the levels assume.
         levels: shape (T, m), written; 0 without a delivery.
     """
-    table, cell, factor, until, price, unit_cost, on_hand, in_transit, lead_time, capacity, smallest_tail, weight = (
-        terms
-    )
+    table, cell, factor, until, price, unit_cost, on_hand, in_transit = terms[:8]
+    lead_time, capacity, smallest_tail, weight, renewals = terms[8:]
     periods = len(visits)
     series = len(price)
     known = in_transit.shape[0]
@@ -233,7 +234,7 @@ def decode_levels(terms: LevelTerms, visits: BoolArray, share: FloatArray, holdi
     for a in range(lead_time, periods):
         if not visits[a]:
             continue
-        b = a + 1
+        b = renewals[a]
         while b < periods and not visits[b]:
             b += 1
         start = a - lead_time

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
 from tasks.inventory.exact.perfect_information import ShadowPrices, allowed_days
+from tasks.inventory.model.delivery_days import earliest_renewals
 from tasks.inventory.model.level_limits import service_limited_stores
 from tasks.inventory.model.loss_function import Outlook, lead_time_lost_sales, outlook_of, tail_table
 from tasks.inventory.model.network import Network
@@ -73,9 +74,10 @@ class StoreModel:
     holding_cost: float
     penalty: float
     smallest_tail: float
-    factors: tuple[float, ...] = HOLDING_FACTORS
-    overstock_weight: float = 1.0
-    holding_weight: FloatArray = field(default_factory=lambda: np.ones(1))
+    factors: tuple[float, ...]
+    overstock_weight: float
+    holding_weight: FloatArray
+    renewals: IndexArray
 
     @classmethod
     def of(
@@ -117,6 +119,7 @@ class StoreModel:
             factors=HOLDING_FACTORS if problem.holding_factor is None else (problem.holding_factor,),
             overstock_weight=network.overstock_weight,
             holding_weight=network.holding_weight[part],
+            renewals=earliest_renewals(problem),
         )
 
     @property
@@ -146,6 +149,7 @@ class StoreModel:
             float(self.capacity),
             float(self.smallest_tail),
             self.holding_weight,
+            self.renewals,
         )
 
     def store(self, ramp: float = 0.0) -> Store:
@@ -198,8 +202,8 @@ class StoreModel:
     def _first_level(self, level: FloatArray, recipe: Recipe) -> FloatArray:
         """Level of the first order, shape (m,), units; not reduced below the inventory position."""
         first = self.lead_time
-        later = np.flatnonzero(recipe.visits[first + 1 :])
-        end = first + 1 + int(later[0]) if len(later) else self.periods
+        later = np.flatnonzero(recipe.visits[self.renewals[first] :])
+        end = int(self.renewals[first] + later[0]) if len(later) else self.periods
         holding = recipe.holding * self.holding_weight
         held = holding * (end - first)
         price = self.outlook.price

@@ -51,7 +51,7 @@ def test_the_service_level_limits_levels_by_store():
     low = Plan(free.visits, np.full((2, 6), 7.0))
     assert with_limited_levels(problem, low).levels[:, 1].tolist() == [7.0, 7.0]
     high = Plan(free.visits, np.full((2, 6), 1e6))
-    everywhere = replace(problem, service_limits_levels=True)
+    everywhere = replace(problem, weekly_run=True)
     assert with_limited_levels(everywhere, high).levels[:, 1].tolist() == first.tolist()
     assert with_limited_levels(problem, high).levels[:, 1].tolist() == [first[0], 1e6]
     bounded = replace(problem, capacity=np.array([500.0, 500.0]))
