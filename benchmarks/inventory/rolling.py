@@ -2,13 +2,16 @@
 
 Usage: .venv/bin/python benchmarks/inventory/rolling.py [--stores 8,60] [--weeks 8] [--games scarce,ample,arriving]
     [--holding 0,0.02,25%] [--policies eoq,newsvendor] [--styles 6] [--sizes 6] [--seeds 1]
+    [--visit-cost none,5,40] [--storage none,1.5]
 
 A company of ``styles`` categories with ``sizes`` SKUs each is played week by week. The demand of every store, SKU and
 day is drawn from a known distribution. The forecast has the truth's distribution with an error per series; the shares
 of the SKUs are estimated from eight weeks of drawn sales. Store and distribution-center stock are carried from week to
-week. Every Monday the product's own planning function (``tasks.inventory.weekly.optimize``) decides the targets.
+week. Every Monday the product's own planning function (``tasks.inventory.weekly.optimize``) decides the targets. Each
+store gets its first delivery of the plan on the planned day, and no other before the next run: that is what
+``transfers.csv`` contains. Stores can have a delivery cost and a storage capacity (in weeks of demand).
 
-The same demand is played with three rules:
+The same demand is played with three rules, which deliver every Monday and fill no store beyond its capacity:
 
 * ``cover``: fair share, equal days of cover up to ten days;
 * ``quantile``: an order-up-to level of the 0.95 quantile per store and SKU, with proportional rationing;
@@ -25,6 +28,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -63,6 +67,7 @@ class Company:
         dc: shape (K,), opening stock of the distribution center.
         arrivals: week to units (K,) that arrive before it.
         factor: shape (S, categories), error of the forecast.
+        capacity: shape (S,), units; inf = unlimited.
     """
 
     mean: FloatArray
@@ -74,6 +79,10 @@ class Company:
     dc: FloatArray
     arrivals: dict[int, FloatArray]
     factor: FloatArray
+    capacity: FloatArray
+
+
+Rule = Callable[[int, FloatArray, FloatArray], tuple[FloatArray, np.ndarray]]
 
 
 @dataclass
@@ -95,8 +104,11 @@ class Outcome:
     seconds: float = 0.0
 
 
-def company(stores: int, styles: int, sizes: int, weeks: int, game: str, seed: int) -> Company:
-    """Draw a company. Of ten stores one opens empty, and three of ten pairs have no stock."""
+def company(stores: int, styles: int, sizes: int, weeks: int, game: str, seed: int, storage: float = np.inf) -> Company:
+    """Draw a company. Of ten stores one opens empty, and three of ten pairs have no stock.
+
+    With a storage capacity of ``storage`` weeks of demand, no store opens above 80 % of it.
+    """
     draw = np.random.default_rng([seed, stores, styles, sizes])
     skus = styles * sizes
     style = np.repeat(np.arange(styles), sizes)
@@ -107,6 +119,9 @@ def company(stores: int, styles: int, sizes: int, weeks: int, game: str, seed: i
     before = _drawn(draw, np.broadcast_to(daily, (8, WEEK, stores, skus))).sum(axis=(0, 1))
     on_hand = np.floor(mean * WEEK * draw.uniform(0, 2, mean.shape)) * (draw.random(mean.shape) > 0.3)
     on_hand[draw.random(stores) < 0.1] = 0.0
+    capacity = np.ceil(mean.sum(axis=1) * WEEK * storage)
+    most = np.divide(0.8 * capacity, on_hand.sum(axis=1), out=np.ones(stores), where=on_hand.sum(axis=1) > 0)
+    on_hand = np.floor(on_hand * np.minimum(most, 1.0)[:, None])
     total = mean.sum(axis=0) * WEEK * weeks
     opening, later = SUPPLY[game]
     uneven = draw.uniform(0.6, 1.4, skus)
@@ -120,6 +135,7 @@ def company(stores: int, styles: int, sizes: int, weeks: int, game: str, seed: i
         dc=np.floor(opening * total * uneven),
         arrivals={week: np.floor(part * total * uneven) for week, part in later.items()},
         factor=draw.lognormal(0, FORECAST_ERROR, (stores, styles)),
+        capacity=capacity,
     )
 
 
@@ -127,27 +143,33 @@ def _drawn(draw: np.random.Generator, mean: FloatArray) -> FloatArray:
     return draw.negative_binomial(SIZE, SIZE / (SIZE + mean)).astype(float)
 
 
-def play(made: Company, rule: Callable[[int, FloatArray, FloatArray], FloatArray]) -> Outcome:
-    """Play all weeks. A rule gets the week, store stock and center stock, and returns units to send (S, K)."""
+def play(made: Company, rule: Rule) -> Outcome:
+    """Play all weeks.
+
+    A rule gets the week, store stock and center stock, and returns units to send (S, K) and the day of each store's
+    delivery (S,), 0 to 6; later days are not played.
+    """
     stock, center = made.on_hand.copy(), made.dc.copy()
     outcome = Outcome()
     for week in range(len(made.demand)):
         center = center + made.arrivals.get(week, 0.0)
         begun = time.perf_counter()
-        sent = rule(week, stock.copy(), center.copy())
+        sent, delivered = rule(week, stock.copy(), center.copy())
         outcome.seconds += time.perf_counter() - begun
+        sent = np.where((delivered < WEEK)[:, None], sent, 0.0)
         outcome.beyond += float(np.maximum(sent.sum(axis=0) - center, 0.0).sum())
         sent = _within(sent, center)
         center = center - sent.sum(axis=0)
         empty = (stock < 1) & (sent < 1) & (made.mean * WEEK >= 1) & (center >= 1)[None]
+        empty &= (stock + sent).sum(axis=1, keepdims=True) < made.capacity[:, None]
         outcome.left_out += int(empty.sum())
-        stock = stock + sent
-        sold = np.zeros_like(stock)
-        for day in made.demand[week]:
-            units = np.minimum(stock, day)
-            sold += units
+        total = 0.0
+        for day, demand in enumerate(made.demand[week]):
+            stock = stock + np.where((delivered == day)[:, None], sent, 0.0)
+            units = np.minimum(stock, demand)
+            total += float(units.sum())
             stock = stock - units
-        outcome.sold.append(float(sold.sum()))
+        outcome.sold.append(total)
     outcome.left = float(center.sum())
     return outcome
 
@@ -178,58 +200,72 @@ def forecast_of_pairs(made: Company) -> FloatArray:
     return series[:, made.style] * sold / whole[:, made.style]
 
 
-def by_cover(made: Company) -> Callable[[int, FloatArray, FloatArray], FloatArray]:
+def _stored(made: Company, stock: FloatArray, wanted: FloatArray) -> FloatArray:
+    """What fits into the stores: every request of a store is cut in proportion."""
+    room = np.maximum(made.capacity - stock.sum(axis=1), 0.0)
+    total = wanted.sum(axis=1)
+    share = np.minimum(1.0, np.divide(room, total, out=np.ones_like(total), where=total > 0))
+    return np.where(share[:, None] < 1, np.floor(wanted * share[:, None]), wanted)
+
+
+def by_cover(made: Company) -> Rule:
     """Fair share: unit by unit to the store with the fewest days of cover, up to ten days."""
     expected = np.maximum(forecast_of_pairs(made), 1e-9)
 
-    def rule(_: int, stock: FloatArray, center: FloatArray) -> FloatArray:
+    def rule(_: int, stock: FloatArray, center: FloatArray) -> tuple[FloatArray, np.ndarray]:
         sent = np.zeros_like(stock)
+        room = made.capacity - stock.sum(axis=1)
         for k in range(stock.shape[1]):
             for _unit in range(int(center[k])):
-                cover = (stock[:, k] + sent[:, k]) / expected[:, k]
+                cover = np.where(room >= 1, (stock[:, k] + sent[:, k]) / expected[:, k], np.inf)
                 store = int(cover.argmin())
                 if cover[store] >= MOST_COVER:
                     break
                 sent[store, k] += 1
-        return sent
+                room[store] -= 1
+        return sent, np.zeros(len(stock), dtype=int)
 
     return rule
 
 
-def by_quantile(made: Company) -> Callable[[int, FloatArray, FloatArray], FloatArray]:
+def by_quantile(made: Company) -> Rule:
     """Order-up-to level of the 0.95 quantile of a week's demand per pair, with proportional rationing."""
     week = np.maximum(forecast_of_pairs(made) * WEEK, 1e-9)
     level = nbinom.ppf(SERVICE_LEVEL, SIZE * WEEK, SIZE * WEEK / (SIZE * WEEK + week))
 
-    def rule(_: int, stock: FloatArray, center: FloatArray) -> FloatArray:
-        return _proportional(np.maximum(level - stock, 0.0), center)
+    def rule(_: int, stock: FloatArray, center: FloatArray) -> tuple[FloatArray, np.ndarray]:
+        wanted = _stored(made, stock, np.maximum(level - stock, 0.0))
+        return _proportional(wanted, center), np.zeros(len(stock), dtype=int)
 
     return rule
 
 
-def with_perfect_information(made: Company) -> Callable[[int, FloatArray, FloatArray], FloatArray]:
+def with_perfect_information(made: Company) -> Rule:
     """Sends what sells this week; the rest stays in the distribution center."""
 
-    def rule(week: int, stock: FloatArray, center: FloatArray) -> FloatArray:
-        return _within(np.maximum(made.demand[week].sum(axis=0) - stock, 0.0), center)
+    def rule(week: int, stock: FloatArray, center: FloatArray) -> tuple[FloatArray, np.ndarray]:
+        wanted = _stored(made, stock, np.maximum(made.demand[week].sum(axis=0) - stock, 0.0))
+        return _within(wanted, center), np.zeros(len(stock), dtype=int)
 
     return rule
 
 
 def by_product(
-    made: Company, settings: dict[str, object], plans: list[WeeklyPlan]
-) -> Callable[[int, FloatArray, FloatArray], FloatArray]:
+    made: Company, settings: dict[str, object], plans: list[WeeklyPlan], visit_cost: float | None = None
+) -> Rule:
     """The weekly run; its plans are added to ``plans``."""
     run = _settings(settings)
     stores, skus = made.mean.shape
 
-    def rule(week: int, stock: FloatArray, center: FloatArray) -> FloatArray:
-        plan = optimize(_inputs(made, run, week, stock, center))
+    def rule(week: int, stock: FloatArray, center: FloatArray) -> tuple[FloatArray, np.ndarray]:
+        plan = optimize(_inputs(made, run, week, stock, center, visit_cost))
         plans.append(plan)
         targets = plan.replenishment.set_index([c.STORE_ID, c.SKU])[c.TARGET_QUANTITY]
         index = pd.MultiIndex.from_product([_store_ids(stores), _skus(skus)])
         target = targets.reindex(index).fillna(0).to_numpy(dtype=float).reshape(stores, skus)
-        return np.maximum(target - stock, 0.0)
+        first = pd.to_datetime(plan.visits.groupby(c.STORE_ID)[c.DATE].min()).reindex(_store_ids(stores))
+        day = (first - MONDAY).dt.days.fillna(10**6).to_numpy(dtype=int) - WEEK * week
+        return np.maximum(target - stock, 0.0), day
 
     return rule
 
@@ -254,7 +290,9 @@ def _settings(inventory: dict[str, object]) -> Settings:
     )
 
 
-def _inputs(made: Company, run: Settings, week: int, stock: FloatArray, center: FloatArray) -> WeeklyInputs:
+def _inputs(
+    made: Company, run: Settings, week: int, stock: FloatArray, center: FloatArray, visit_cost: float | None = None
+) -> WeeklyInputs:
     stores, skus = made.mean.shape
     styles = made.factor.shape[1]
     as_of = MONDAY + pd.Timedelta(days=WEEK * week)
@@ -291,21 +329,24 @@ def _inputs(made: Company, run: Settings, week: int, stock: FloatArray, center: 
     ]
     if later and "dc_inbound" in WeeklyInputs.__dataclass_fields__:
         inputs["dc_inbound"] = pd.concat(later, ignore_index=True)
+    table = pd.DataFrame({c.STORE_ID: _store_ids(stores), c.STORAGE_CAPACITY: made.capacity})
+    if visit_cost is not None:
+        table[c.VISIT_COST] = visit_cost
     return WeeklyInputs(
         forecast,
         backtest,
         facts,
-        pd.DataFrame({c.STORE_ID: _store_ids(stores)}),
+        table,
         run,
         **inputs,  # type: ignore[arg-type]
     )
 
 
-def games(made: Company, settings: dict[str, object]) -> dict[str, Outcome]:
+def games(made: Company, settings: dict[str, object], visit_cost: float | None = None) -> dict[str, Outcome]:
     """Play a company with the product and with every rule."""
     plans: list[WeeklyPlan] = []
     return {
-        "product": play(made, by_product(made, settings, plans)),
+        "product": play(made, by_product(made, settings, plans, visit_cost)),
         "cover": play(made, by_cover(made)),
         "quantile": play(made, by_quantile(made)),
         "perfect": play(made, with_perfect_information(made)),
@@ -337,25 +378,29 @@ def main() -> None:
     parser.add_argument("--styles", type=int, default=6)
     parser.add_argument("--sizes", type=int, default=6)
     parser.add_argument("--seeds", default="1")
+    parser.add_argument("--visit-cost", default="none")
+    parser.add_argument("--storage", default="none")
     args = parser.parse_args()
-    print("game        stores holding seed  week 1   total  perfect 1 / all  left in DC  beyond  left out  s / week")
-    for stores in map(int, args.stores.split(",")):
-        for game in args.games.split(","):
-            for holding in args.holding.split(","):
-                for seed in map(int, args.seeds.split(",")):
-                    made = company(stores, args.styles, args.sizes, args.weeks, game, seed)
-                    settings = _held(holding)
-                    if args.policies:
-                        settings["policies"] = args.policies.split(",")
-                    found = games(made, settings)
-                    first, total = relative(found)
-                    own, best = found["product"], found["perfect"]
-                    print(
-                        f"{game:11} {stores:6} {holding:>7} {seed:4} {first:7.3f} {total:7.3f} "
-                        f"{own.sold[0] / best.sold[0]:8.3f} / {sum(own.sold) / sum(best.sold):.3f} "
-                        f"{own.left:11.0f} {own.beyond:7.0f} {own.left_out:9} {own.seconds / args.weeks:9.2f}",
-                        flush=True,
-                    )
+    print(
+        "game        stores holding delivery storage seed  week 1   total  perfect 1 / all  left in DC  beyond  "
+        "left out  s / week"
+    )
+    choices = [args.stores, args.games, args.holding, args.visit_cost, args.storage, args.seeds]
+    for stores, game, holding, cost, storage, seed in product(*(choice.split(",") for choice in choices)):
+        weeks_stored = np.inf if storage == "none" else float(storage)
+        made = company(int(stores), args.styles, args.sizes, args.weeks, game, int(seed), weeks_stored)
+        settings = _held(holding)
+        if args.policies:
+            settings["policies"] = args.policies.split(",")
+        found = games(made, settings, None if cost == "none" else float(cost))
+        first, total = relative(found)
+        own, best = found["product"], found["perfect"]
+        print(
+            f"{game:11} {stores:>6} {holding:>7} {cost:>8} {storage:>7} {seed:>4} {first:7.3f} {total:7.3f} "
+            f"{own.sold[0] / best.sold[0]:8.3f} / {sum(own.sold) / sum(best.sold):.3f} "
+            f"{own.left:11.0f} {own.beyond:7.0f} {own.left_out:9} {own.seconds / args.weeks:9.2f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -40,9 +40,20 @@ def test_the_weekly_run_sells_what_a_planners_rules_sell(rolling, game, settings
         assert own.left <= 0.2 * made.dc.sum()
 
 
+@pytest.mark.parametrize("storage", [float("inf"), 3.0])
+def test_cheap_deliveries_do_not_starve_stores_that_follow_the_files(rolling, storage):
+    """Only the first delivery of a plan is in the files, and the next file comes a week later."""
+    made = rolling.company(stores=5, styles=3, sizes=4, weeks=3, game="ample", seed=1, storage=storage)
+    found = rolling.games(made, {"sample_paths": 30, **HELD}, visit_cost=2.0)
+    first, total = rolling.relative(found)
+    assert first >= 0.97
+    assert total >= 0.97
+
+
 def test_rules_send_whole_units_within_the_distribution_centers_stock(rolling):
     made = rolling.company(stores=4, styles=2, sizes=3, weeks=2, game="scarce", seed=1)
     for rule in (rolling.by_cover(made), rolling.by_quantile(made), rolling.with_perfect_information(made)):
-        sent = rule(0, made.on_hand, made.dc)
+        sent, day = rule(0, made.on_hand, made.dc)
+        assert (day == 0).all()
         assert (sent == sent.round()).all()
         assert (sent.sum(axis=0) <= made.dc).all()

@@ -9,6 +9,7 @@ savings do not add up: the search ends as soon as the changes no longer lower th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,8 +24,12 @@ from tasks.inventory.search.store_search import Recipe, StoreModel, best_option,
 # The number of simulations depends on counts, never on time: all of them together simulate at most this many
 # (pair of store and SKU, period, sample path).
 MOST_SIMULATED = 500_000_000
-# Simulations between two comparisons of the total. If there is no time for that many, there is no search.
+# Sample paths of these simulations.
+MOST_PATHS = 64
+# Simulations between two comparisons of the total. Without that many, there is no search. The search ends after a
+# comparison with a smaller relative saving.
 BETWEEN_TOTALS = 20
+SMALLEST_SAVING = 2e-3
 SMALLEST_GAIN = 1e-4
 
 
@@ -40,6 +45,8 @@ def improved_by_sku(problem: PlanProblem, plans: Sequence[Plan], adjusted: Calla
         A plan that, adjusted, costs no more than any of the given ones; deterministic for the seed of the problem.
     """
     assert problem.skus is not None
+    assert problem.paths is not None
+    problem = replace(problem, paths=problem.paths[:MOST_PATHS])
     assert problem.paths is not None
     network = Network.of(problem)
 
@@ -57,10 +64,11 @@ def improved_by_sku(problem: PlanProblem, plans: Sequence[Plan], adjusted: Calla
             proposal = search.proposal()
             if proposal is not None:
                 search.accept(proposal, evaluated(proposal))
-        together = evaluated(search.plan)
-        if rank(together) >= rank(total):
+        together, before = evaluated(search.plan), total
+        if rank(together) < rank(total):
+            best, total = search.plan, together
+        if total.cost.total > (1.0 - SMALLEST_SAVING) * before.cost.total:
             break
-        best, total = search.plan, together
     return best
 
 

@@ -1,0 +1,43 @@
+"""Periods that the level of a delivery covers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from tasks.inventory.model.delivery_days import covered_until
+from tasks.inventory.model.weekly_problem import build_problem
+from tasks.inventory.weekly import optimize
+from tests.inventory.conftest import problem_of
+from tests.inventory.test_weekly_plan import inputs_of
+
+
+def test_in_a_weekly_run_a_level_covers_demand_until_the_delivery_of_the_next_run():
+    problem = problem_of(1, 1, 20, lead_time=2)
+    visits = np.zeros(20, dtype=bool)
+    days = [2, 5, 10, 12, 19]
+    visits[days] = True
+    # Review periods start at 2, 9 and 16.
+    assert covered_until(problem, visits)[days].tolist() == [5, 10, 12, 19, 20]
+    assert covered_until(replace(problem, weekly_run=True), visits)[days].tolist() == [10, 10, 19, 19, 20]
+    assert covered_until(problem, visits).sum() == sum([5, 10, 12, 19, 20])
+
+
+def test_a_week_in_the_horizon_without_a_delivery_is_covered_by_the_one_before():
+    problem = replace(problem_of(1, 1, 21), weekly_run=True)
+    visits = np.zeros(21, dtype=bool)
+    visits[[0, 15]] = True
+    assert covered_until(problem, visits)[[0, 15]].tolist() == [15, 21]
+
+
+def test_several_deliveries_in_a_week_do_not_shrink_the_first_one():
+    """A file comes once a week, so cheap deliveries must not leave the stores short until the next file."""
+    inputs = inputs_of(settings={"holding_cost": 0.05, "policies": ["genetic"]}, visit_cost=[0.5, 0.5])
+    plan = optimize(inputs)
+    as_of = pd.Timestamp(inputs.forecast["date"].min())
+    in_week = plan.visits[plan.visits["date"] < as_of + pd.Timedelta(days=7)].groupby("store_id").size()
+    assert in_week.max() > 1
+    week = build_problem(inputs).problem.mean[:, :7].sum()
+    assert plan.replenishment["target_quantity"].sum() >= week
