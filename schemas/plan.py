@@ -78,9 +78,10 @@ class PlanProblem:
         blackout: shape (S, T); True where no delivery may arrive; None = no blackout dates.
         holding_factor: overstock cost multiplier, calibrated by replay: a unit left at the next delivery costs this
             many times its holding until then. None = searched on the sample paths.
-        weekly_run: a level covers demand until the first delivery of the next review period, because no new file comes
-            before; if False, until the next delivery. Without a holding cost, the service-level quantile limits the
-            levels of every store; if False, only those of stores without a storage capacity.
+        weekly_run: a level covers demand until the next delivery, and at least until the start of the next review
+            period, because the files have no other delivery of the store before. Without a holding cost, the
+            service-level quantile limits the levels of every store; if False, only those of stores without a storage
+            capacity.
         unit_price: shape (n,), price of a unit; None = the mean of ``price``.
         periods_per_year: None = by the length of a week.
         skus: simulate the plan by SKU, with the distribution center as a stock (weekly run); None = by category.

@@ -42,11 +42,11 @@ def review_days(problem: PlanProblem) -> IndexArray:
     return np.arange(problem.settings.lead_time, problem.periods, step, dtype=np.int64)
 
 
-def earliest_renewals(problem: PlanProblem) -> IndexArray:
-    """Earliest period of the delivery until which the level of a delivery in each period covers demand, shape (T,).
+def least_ends(problem: PlanProblem) -> IndexArray:
+    """Period until which the level of a delivery in each period covers demand at least, shape (T,).
 
-    In a weekly run it is the start of the next review period: deliveries before it have no new file. Else it is the
-    next period.
+    In a weekly run it is the start of the next review period: the files have no other delivery of a store before. Else
+    it is the next period.
     """
     period = np.arange(problem.periods, dtype=np.int64)
     if not problem.weekly_run:
@@ -57,18 +57,18 @@ def earliest_renewals(problem: PlanProblem) -> IndexArray:
 
 
 def covered_until(problem: PlanProblem, visits: BoolArray) -> IndexArray:
-    """End of the periods whose demand the level of each delivery covers: the period of a later delivery, or T.
+    """End of the periods whose demand the level of each delivery covers: the next delivery, or :func:`least_ends`.
 
     Args:
         problem: the plan problem.
         visits: shape (T,), deliveries of a store.
 
     Returns:
-        Shape (T,); 0 in periods without a delivery.
+        Shape (T,), the later of both, T after the last delivery; 0 in periods without a delivery.
     """
     ends = np.zeros(len(visits), dtype=np.int64)
     days = np.flatnonzero(visits)
-    ends[days] = np.append(days, len(visits))[np.searchsorted(days, earliest_renewals(problem)[days])]
+    ends[days] = np.maximum(np.append(days[1:], len(visits)), least_ends(problem)[days])
     return ends
 
 

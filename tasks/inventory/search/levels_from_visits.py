@@ -59,7 +59,7 @@ class LevelTerms(NamedTuple):
         capacity: units.
         smallest_tail: a unit that is demanded with a smaller probability is not sent.
         holding_weight: shape (m,), multiplies the holding cost.
-        renewals: shape (T,), earliest period of the delivery until which a level covers demand.
+        least_ends: shape (T,), period until which a level covers demand at least.
     """
 
     table: FloatArray
@@ -74,7 +74,7 @@ class LevelTerms(NamedTuple):
     capacity: float
     smallest_tail: float
     holding_weight: FloatArray
-    renewals: IndexArray
+    least_ends: IndexArray
 
 
 class Candidates(NamedTuple):
@@ -212,7 +212,7 @@ def decode_levels(terms: LevelTerms, visits: BoolArray, share: FloatArray, holdi
         levels: shape (T, m), written; 0 without a delivery.
     """
     table, cell, factor, until, price, unit_cost, on_hand, in_transit = terms[:8]
-    lead_time, capacity, smallest_tail, weight, renewals = terms[8:]
+    lead_time, capacity, smallest_tail, weight, least_ends = terms[8:]
     periods = len(visits)
     series = len(price)
     known = in_transit.shape[0]
@@ -234,9 +234,10 @@ def decode_levels(terms: LevelTerms, visits: BoolArray, share: FloatArray, holdi
     for a in range(lead_time, periods):
         if not visits[a]:
             continue
-        b = renewals[a]
+        b = a + 1
         while b < periods and not visits[b]:
             b += 1
+        b = max(b, least_ends[a])
         start = a - lead_time
         length = b - a
         used = 0.0

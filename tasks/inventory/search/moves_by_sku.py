@@ -87,13 +87,21 @@ class _Search:
         self.untried = [self._moves(store) for store in stores]
 
     def _moves(self, store: int) -> list[BoolArray]:
-        """The changes of a store's deliveries in random order."""
+        """The changes of a store's deliveries in random order.
+
+        The first delivery does not become later. It is the only one in the files, so no other would make up for it.
+        """
         free = self.problem.free_visits
         if free is not None and free[store]:
             return []
         week = self.problem.periods_per_week
         allowed = self.allowed[store]
-        moves = [m for m in visit_moves(self.plan.visits[store], allowed) if keeps_weeks(m, self.starts, week, allowed)]
+        visits = self.plan.visits[store]
+        moves = [
+            moved
+            for moved in visit_moves(visits, allowed)
+            if keeps_weeks(moved, self.starts, week, allowed) and moved.argmax() <= visits.argmax()
+        ]
         return [moves[place] for place in self.draw.permutation(len(moves))]
 
     def proposal(self) -> Plan | None:

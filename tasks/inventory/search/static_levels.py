@@ -180,7 +180,7 @@ def uncertain_static_levels(
         holding: holding cost per unit and period that the levels assume.
         levels: shape (m,), written.
     """
-    table, cell, factor, until, price, _, on_hand, _, lead_time, _, smallest_tail, weight, renewals = terms
+    table, cell, factor, until, price, _, on_hand, _, lead_time, _, smallest_tail, weight, least_ends = terms
     periods, series = len(visits), len(price)
     days = np.flatnonzero(visits)
     count = len(days)
@@ -191,10 +191,7 @@ def uncertain_static_levels(
         most = -1.0
         top = max(top, price[j] * count)
         for i in range(count):
-            following = i + 1
-            while following < count and days[following] < renewals[days[i]]:
-                following += 1
-            b = days[following] if following < count else periods
+            b = max(days[i + 1] if i + 1 < count else periods, least_ends[days[i]])
             a = days[i] - lead_time
             if until[b, j] - until[a, j] > most:
                 most = until[b, j] - until[a, j]

@@ -9,7 +9,7 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
 from tasks.inventory.exact.perfect_information import ShadowPrices, allowed_days
-from tasks.inventory.model.delivery_days import earliest_renewals
+from tasks.inventory.model.delivery_days import least_ends
 from tasks.inventory.model.level_limits import service_limited_stores
 from tasks.inventory.model.loss_function import Outlook, lead_time_lost_sales, outlook_of, tail_table
 from tasks.inventory.model.network import Network
@@ -77,7 +77,7 @@ class StoreModel:
     factors: tuple[float, ...]
     overstock_weight: float
     holding_weight: FloatArray
-    renewals: IndexArray
+    least_ends: IndexArray
 
     @classmethod
     def of(
@@ -119,7 +119,7 @@ class StoreModel:
             factors=HOLDING_FACTORS if problem.holding_factor is None else (problem.holding_factor,),
             overstock_weight=network.overstock_weight,
             holding_weight=network.holding_weight[part],
-            renewals=earliest_renewals(problem),
+            least_ends=least_ends(problem),
         )
 
     @property
@@ -149,7 +149,7 @@ class StoreModel:
             float(self.capacity),
             float(self.smallest_tail),
             self.holding_weight,
-            self.renewals,
+            self.least_ends,
         )
 
     def store(self, ramp: float = 0.0) -> Store:
@@ -202,8 +202,8 @@ class StoreModel:
     def _first_level(self, level: FloatArray, recipe: Recipe) -> FloatArray:
         """Level of the first order, shape (m,), units; not reduced below the inventory position."""
         first = self.lead_time
-        later = np.flatnonzero(recipe.visits[self.renewals[first] :])
-        end = int(self.renewals[first] + later[0]) if len(later) else self.periods
+        later = np.flatnonzero(recipe.visits[first + 1 :])
+        end = max(first + 1 + int(later[0]) if len(later) else self.periods, int(self.least_ends[first]))
         holding = recipe.holding * self.holding_weight
         held = holding * (end - first)
         price = self.outlook.price

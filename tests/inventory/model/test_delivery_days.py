@@ -14,14 +14,14 @@ from tests.inventory.conftest import problem_of
 from tests.inventory.test_weekly_plan import inputs_of
 
 
-def test_in_a_weekly_run_a_level_covers_demand_until_the_delivery_of_the_next_run():
+def test_in_a_weekly_run_a_level_covers_demand_until_the_next_run_can_deliver():
     problem = problem_of(1, 1, 20, lead_time=2)
     visits = np.zeros(20, dtype=bool)
     days = [2, 5, 10, 12, 19]
     visits[days] = True
     # Review periods start at 2, 9 and 16.
     assert covered_until(problem, visits)[days].tolist() == [5, 10, 12, 19, 20]
-    assert covered_until(replace(problem, weekly_run=True), visits)[days].tolist() == [10, 10, 19, 19, 20]
+    assert covered_until(replace(problem, weekly_run=True), visits)[days].tolist() == [9, 10, 16, 19, 20]
     assert covered_until(problem, visits).sum() == sum([5, 10, 12, 19, 20])
 
 
