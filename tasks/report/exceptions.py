@@ -137,7 +137,7 @@ def _shortage(
     """Reason of a shortage; ``cut`` is the constraint that lowers the target, and the units that it takes."""
     parts = [
         language(
-            "expected demand {demand} units until the next delivery; {stock} in stock, {send} to send",
+            "expected demand {demand} units in the time that the delivery covers; {stock} in stock, {send} to send",
             demand=language.number(float(str(row[c.SKU_FORECAST])), 1),
             stock=language.number(stock),
             send=language.number(after - stock),

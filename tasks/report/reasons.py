@@ -110,7 +110,7 @@ def reason_lines(row: Mapping[str, Any], say: Language = ENGLISH, published: int
         *_sending(row, say, published),
         "",
         say(
-            "Mean forecast until the next delivery ({date}): {category} for the category, {sku} for this SKU",
+            "Mean forecast until {date}, which the delivery covers: {category} for the category, {sku} for this SKU",
             date=next_delivery,
             category=_units(row[c.SERIES_FORECAST], say, 1),
             sku=_units(row[c.SKU_FORECAST], say, 1),
@@ -317,7 +317,7 @@ def _lines_table(frame: pd.DataFrame, weight: np.ndarray, shown: int, say: Langu
         for row in frame.iloc[order[:shown]].to_dict("records")
     ]
     headers = say.headers(
-        *("Store", "SKU", "Product", "#Target, units", "#Forecast until next delivery"),
+        *("Store", "SKU", "Product", "#Target, units", "#Forecast that the delivery covers"),
         *(
             "#Order-up-to level of category",
             "#Demand that the level covers",

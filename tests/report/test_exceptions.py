@@ -69,7 +69,7 @@ def test_shortage_is_the_demand_that_target_and_stock_do_not_cover() -> None:
     assert (first[c.KIND], first[c.SKU], first[c.PRODUCT_NAME], first[c.CATEGORY]) == (CUT, "a", "Boot A", "boots")
     assert (first[c.UNITS], first[c.MONEY], first[c.WEEKS_OF_COVER]) == (4.5, 45.0, 0.7)
     assert first[c.REASON] == (
-        "expected demand 9.5 units until the next delivery; 3 in stock, 2 to send; "
+        "expected demand 9.5 units in the time that the delivery covers; 3 in stock, 2 to send; "
         "constraint: DC stock, which reduces the target by 2 units"
     )
     assert (second[c.KIND], second[c.UNITS]) == (STOCK_OUT, 1.0)

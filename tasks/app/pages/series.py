@@ -292,7 +292,7 @@ def _sku(week: RunWeek, store: str, sku: str, text: str, say: AppLanguage) -> li
             say("On hand"), say.number(row[c.ON_HAND]), say("in transit {units}", units=say.number(row[c.IN_TRANSIT]))
         ),
         Card(say("To send"), say.number(row[c.TO_SEND]), say.money(row[c.MONEY])),
-        Card(say("Expected demand until the next delivery"), say.number(row[c.SKU_FORECAST], 1), ""),
+        Card(say("Expected demand that the delivery covers"), say.number(row[c.SKU_FORECAST], 1), ""),
     ]
     rows = [
         (

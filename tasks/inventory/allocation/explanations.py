@@ -44,12 +44,12 @@ HALF_A_UNIT = 0.5
 
 @dataclass(frozen=True)
 class Coverage:
-    """Coverage interval of the first delivery of each series: from now until the next delivery.
+    """Coverage interval of the first delivery of each series, from now on.
 
     Attributes:
         mean: shape (n,), expected demand in units.
         quantile: shape (n,), share of the sample paths whose demand the level covers.
-        next_visit: shape (n,), period of the next delivery; T if none exists.
+        next_visit: shape (n,), end of the interval (:func:`covered_until`).
         free_level: shape (n,), the level without a storage capacity.
         pays: shape (n,), probability up to which covering the demand costs less than losing it; NaN without a holding
             cost.

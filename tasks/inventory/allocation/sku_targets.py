@@ -258,7 +258,7 @@ def _sold_before_order(inputs: WeeklyInputs, weekly: WeeklyProblem, first: Index
 
 
 def coverage_demand(problem: PlanProblem, plan: Plan, first: IndexArray) -> FloatArray:
-    """Demand of every series from now until the delivery after its first one, shape (K, n)."""
+    """Demand of every series from now until the end of what its first delivery covers, shape (K, n)."""
     paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths
     demand = np.zeros((len(paths), len(problem.on_hand)))
     for store in np.flatnonzero(first >= 0):

@@ -42,7 +42,7 @@ def delivery_patterns(visits: BoolArray) -> Iterator[tuple[BoolArray, BoolArray]
 
 
 def quantile_levels(problem: PlanProblem, rows: IndexArray, visits: BoolArray, quantile: float) -> FloatArray:
-    """Compute levels as a quantile of the demand from the order of a delivery until the next delivery.
+    """Compute levels as a quantile of the demand that a delivery covers, from its order (:func:`covered_until`).
 
     Args:
         problem: the plan problem; if demand is known, every quantile is that demand.
