@@ -135,6 +135,8 @@ def uncertain_plan(
         return model, _searched(problem, model, [guide[store] for guide in guides], screen=scale < 1.0)
 
     def keep(model: StoreModel, recipe: Recipe) -> None:
+        if problem.weekly_run and not limited:
+            recipe = replace(recipe, visits=with_early_first(recipe.visits, allowed[model.index]))
         visits[model.index] = recipe.visits
         levels[network.series_of(model.index)] = model.levels(recipe).T
         finished.append(model.index)
@@ -151,6 +153,19 @@ def uncertain_plan(
         for model, recipe in zip(models, recipes, strict=True):
             keep(model, recipe)
     return Plan(visits, levels)
+
+
+def with_early_first(visits: BoolArray, allowed: BoolArray) -> BoolArray:
+    """The deliveries of a store with the first one in the first allowed period; both arrays have shape (T,).
+
+    A category has stock while some of its SKUs are empty, so a search by category sees no reason to hurry. The first
+    delivery is the only one in the files until the next run, and a delivery a week is required anyway.
+    """
+    moved = visits.copy()
+    if visits.any():
+        moved[int(visits.argmax())] = False
+        moved[int(allowed.argmax())] = True
+    return moved
 
 
 def search_scale(problem: PlanProblem, stores: IndexArray) -> float:

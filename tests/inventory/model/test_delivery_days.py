@@ -11,7 +11,7 @@ from tasks.inventory.model.delivery_days import covered_until
 from tasks.inventory.model.weekly_problem import build_problem
 from tasks.inventory.weekly import optimize
 from tests.inventory.conftest import problem_of
-from tests.inventory.test_weekly_plan import inputs_of
+from tests.inventory.test_weekly_plan import AS_OF, COSTED, inputs_of
 
 
 def test_in_a_weekly_run_a_level_covers_demand_until_the_next_run_can_deliver():
@@ -41,3 +41,14 @@ def test_several_deliveries_in_a_week_do_not_shrink_the_first_one():
     assert in_week.max() > 1
     week = build_problem(inputs).problem.mean[:, :7].sum()
     assert plan.replenishment["target_quantity"].sum() >= week
+
+
+def test_the_search_delivers_on_the_first_day_that_allows_it():
+    """No other delivery of the week is in the files, and a category hides SKUs that are empty."""
+    inputs = inputs_of(settings={"policies": ["genetic"]}, **COSTED)
+    inputs = replace(inputs, sku_facts=inputs.sku_facts.assign(on_hand=[12.0, 12.0, 0.0] * 4))
+    blackout = [str((AS_OF + pd.Timedelta(days=day)).date()) for day in (0, 1)]
+    closed = inputs_of(settings={"policies": ["genetic"], "blackout": {"dates": blackout}}, **COSTED)
+    for found, earliest in ((inputs, 0), (replace(closed, sku_facts=inputs.sku_facts), 2)):
+        first = optimize(found).visits.groupby("store_id")["date"].min()
+        assert (first == AS_OF + pd.Timedelta(days=earliest)).all()
