@@ -184,7 +184,7 @@ def test_largest_amount_comes_first_whatever_the_row_order() -> None:
 
 def test_reasons_are_written_in_the_language_of_the_settings() -> None:
     table = found(outputs(pairs({"sku": "a", "sku_forecast": 9.5, "target_quantity": 5})), language=Language("es"))
-    assert table[c.REASON][0].startswith("demanda esperada 9,5 unidades hasta la próxima entrega; 3 en stock")
+    assert table[c.REASON][0].startswith("demanda esperada 9,5 unidades en el tiempo que la entrega cubre; 3 en stock")
 
 
 def test_new_stores_and_skus_are_those_of_the_alarms() -> None:
