@@ -193,7 +193,7 @@ def _overrides() -> pd.DataFrame:
     rows = [
         ("001", "belt-U", "", AS_OF, "2024-07-07", "set", 12, "opening display", "ana"),
         ("", "", "x_boots", AS_OF, "2024-07-14", "multiply", 1.25, "cold front", "ana"),
-        ("2", "run-40", "", AS_OF, "2024-07-07", "cap", 3, "small shelf", "tom"),
+        ("outlet", "run-40", "", AS_OF, "2024-07-07", "cap", 3, "small shelf", "tom"),
         ("", "run-41", "", "2024-05-01", "2024-06-30", "multiply", 2, "derby week", "ana"),
         ("001", "run-41", "", AS_OF, "2024-07-07", "double", 2, "?", "tom"),
     ]
