@@ -46,8 +46,8 @@ def improved_by_sku(problem: PlanProblem, plans: Sequence[Plan], adjusted: Calla
     """
     assert problem.skus is not None
     assert problem.paths is not None
+    pairs, paths = len(problem.skus.series), min(len(problem.paths), MOST_PATHS)
     problem = replace(problem, paths=problem.paths[:MOST_PATHS])
-    assert problem.paths is not None
     network = Network.of(problem)
 
     def evaluated(plan: Plan) -> Evaluation:
@@ -56,7 +56,7 @@ def improved_by_sku(problem: PlanProblem, plans: Sequence[Plan], adjusted: Calla
     found = [evaluated(plan) for plan in plans]
     start = min(range(len(plans)), key=lambda place: (rank(found[place]), place))
     best, total = plans[start], found[start]
-    size = len(problem.skus.series) * problem.periods * len(problem.paths)
+    size = pairs * problem.periods * paths
     search: _Search | None = None
     for _ in range(MOST_SIMULATED // max(size * BETWEEN_TOTALS, 1)):
         search = search or _Search(problem, network, best, total.per_store)
@@ -135,7 +135,7 @@ class _Search:
         """Keep the changes of the stores whose cost is lower."""
         visits, levels = self.plan.visits.copy(), self.plan.levels.copy()
         changed = (proposal.visits != visits).any(axis=1)
-        better = np.flatnonzero(changed & (found.per_store < self.cost * (1.0 - SMALLEST_GAIN)))
+        better = np.flatnonzero(changed & (found.per_store < self.cost * (1.0 - SMALLEST_GAIN))).tolist()
         for store in better:
             visits[store] = proposal.visits[store]
             levels[self.network.series_of(store)] = proposal.levels[self.network.series_of(store)]
