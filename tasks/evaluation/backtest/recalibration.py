@@ -12,7 +12,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
 from tasks.evaluation.backtest.rows import series_codes
 from tasks.evaluation.backtest.split import horizons_covered
-from tasks.forecasting.combine.intermittent import intermittent_means, promoted
+from tasks.forecasting.combine.intermittent import PROMOTION, intermittent_means
 from tasks.forecasting.combine.mean_factors import MeanFactors, calibrate_mean
 from tasks.forecasting.combine.quantile_factors import MEDIAN, calibration_factors, scaled
 from tasks.forecasting.event_effects import event_effects
@@ -173,7 +173,10 @@ def _whole_units(actual: FloatArray) -> bool:
 
 def _promoted(table: pd.DataFrame, panel: Panel) -> BoolArray:
     """Whether each row's series and period is promoted according to a known future covariate, shape (N,)."""
-    if not len(table):
-        return np.zeros(0, dtype=bool)
-    found: BoolArray = promoted(panel)[_places(table, panel)]
+    found = np.zeros(len(table), dtype=bool)
+    flags = [feature for name, feature in panel.known.items() if name.startswith(PROMOTION)]
+    if flags and len(table):
+        series, period = _places(table, panel)
+        for feature in flags:
+            found |= feature.at(series, period) > 0
     return found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
-from tasks.forecasting.baselines import open_demand
+from tasks.forecasting.baselines import open_demand_in_blocks
 from tasks.forecasting.last_season import SeasonRule
 
 
@@ -57,55 +58,128 @@ def intermittent_means(panel: Panel) -> FloatArray:
     Example without a season: one unit every 25 days, the last one 10 days ago: 0.04 * 0.985. After 125 days without a
     sale: 0.04 * 0.40.
     """
-    year = panel.frequency.periods_per_year
-    past, on = open_demand(panel), promoted(panel)
-    demand = past[:, -year:]
-    width = demand.shape[1]
-    known = np.isfinite(demand) & ~on[:, panel.history - width : panel.history]
-    units = np.where(known, demand, 0.0)
-    sales, periods = (units > 0).sum(axis=1), known.sum(axis=1)
-    chosen = (sales > 0) & (sales <= RULE.most_sold * periods) & (periods >= RULE.fewest_periods)
-    if panel.history >= year:
-        chosen &= ~((sales >= RULE.fewest_sales) & _in_season(units, panel.frequency.kind))
     found = np.full((panel.n, panel.horizon), np.nan)
-    at = np.flatnonzero(chosen)
-    if not len(at):
+    category = np.unique(panel.series[c.CATEGORY].astype(str), return_inverse=True)[1]
+    past = _Past.of(panel, category) if panel.history else None
+    if past is None or not past.chosen.any():
         return found
-    past, on, demand, known, units = past[at], on[at], demand[at], known[at], units[at]
-    sold, counted, size = units > 0, sales[at].astype(np.float64), units.sum(axis=1) / sales[at]
-    category = np.unique(panel.series[c.CATEGORY].astype(str).to_numpy()[at], return_inverse=True)[1]
-    before = np.where(on[:, : panel.history], np.nan, past)[:, -2 * year : -year]
-    growth = _growth(np.where(known, demand, np.nan), before, category)
-    season = _season(panel, sold, known, category, growth)[category]
-    exposed = np.where(known, season[:, :width], 0.0)
-    begins = _begins_within(panel, width)[at] & (known & sold)[np.arange(len(at)), np.isfinite(demand).argmax(axis=1)]
-    first = exposed[np.arange(len(at)), known.argmax(axis=1)]
-    counted, watched = counted - begins, exposed.sum(axis=1) - begins * first
-    mean = max(counted.sum(), RULE.prior_sales) / watched.sum()
+    season = _season(panel, past, _ratios(past.now, past.before, category))
+    watched, silence, promoted_sales, usual = (np.zeros(panel.n) for _ in range(4))
+    on_ahead = np.zeros(found.shape, dtype=bool)
+    for block in _blocks(panel):
+        at = np.flatnonzero(past.chosen[block.series])
+        rows = block.series.start + at
+        demand, known, width = block.demand[at], block.known[at], block.demand.shape[1]
+        of_season = season[category[rows]]
+        exposed = np.where(known, of_season[:, :width], 0.0)
+        first = exposed[np.arange(len(at)), known.argmax(axis=1)]
+        watched[rows] = exposed.sum(axis=1) - past.begins[rows] * first
+        last = width - 1 - (known & (demand > 0))[:, ::-1].argmax(axis=1)
+        silence[rows] = np.where(np.arange(width) > last[:, None], exposed, 0.0).sum(axis=1)
+        cells = np.isfinite(demand) & block.on[at, :width]
+        promoted_sales[rows] = np.where(cells, demand, 0.0).sum(axis=1) / past.size[rows]
+        usual[rows] = np.where(cells, of_season[:, :width], 0.0).sum(axis=1)
+        found[rows], on_ahead[rows] = of_season[:, width:], block.on[at, width:]
+    counted = past.sales - past.begins
+    mean = max(counted[past.chosen].sum(), RULE.prior_sales) / watched[past.chosen].sum()
     rate = (counted + RULE.prior_sales) / (watched + RULE.prior_sales / mean)
-    last = width - 1 - sold[:, ::-1].argmax(axis=1)
-    silence = np.where(np.arange(width) > last[:, None], exposed, 0.0).sum(axis=1)
     odds = RULE.ended / (1.0 - RULE.ended) * np.exp(np.minimum(rate * silence, LARGEST_EXPONENT))
-    cells = np.isfinite(demand) & on[:, panel.history - width : panel.history]
-    promoted_sales, usual = (np.where(cells, values, 0.0).sum(axis=1) for values in (demand, season[:, :width]))
-    uplift = _ratios(promoted_sales / size, rate * usual, category)[category]
-    ahead = season[:, width:] * np.where(on[:, panel.history :], uplift[:, None], 1.0)
-    found[at] = (size * rate / (1.0 + odds))[:, None] * ahead
-    return found
+    uplift = _ratios(promoted_sales, np.where(past.chosen, rate * usual, 0.0), category)[category]
+    return found * (past.size * rate / (1.0 + odds))[:, None] * np.where(on_ahead, uplift[:, None], 1.0)
 
 
-def _growth(units: FloatArray, earlier: FloatArray, category: IndexArray) -> FloatArray:
-    """Sales of the last year relative to the year before, in the periods known in both, by category.
+@dataclass(frozen=True)
+class _Block:
+    """What is known of some consecutive series.
 
-    Args:
-        units: shape (n, w), the last year; NaN = unknown.
-        earlier: shape (n, v), the year before, or its known end.
-        category: shape (n,), number of the category.
+    Attributes:
+        series: their positions, m series.
+        demand: shape (m, w), open periods of the last year; NaN = unknown.
+        before: shape (m, v), the same of the year before, without promoted periods.
+        on: shape (m, w + H), promoted periods of the last year and of the horizon.
+        begins: shape (m,), the first known period of the series lies in the last year, and has a sale.
     """
-    units = units[:, units.shape[1] - earlier.shape[1] :]
-    both = np.isfinite(units) & np.isfinite(earlier)
-    now, before = ((both & (values > 0)).sum(axis=1) for values in (units, earlier))
-    return _ratios(now.astype(np.float64), before.astype(np.float64), category)
+
+    series: slice
+    demand: FloatArray
+    before: FloatArray
+    on: BoolArray
+    begins: BoolArray
+
+    @property
+    def known(self) -> BoolArray:
+        """Known periods without a promotion, shape (m, w)."""
+        found: BoolArray = np.isfinite(self.demand) & ~self.on[:, : self.demand.shape[1]]
+        return found
+
+
+def _blocks(panel: Panel) -> Iterator[_Block]:
+    """Blocks of series, one after another."""
+    year, history = panel.frequency.periods_per_year, panel.history
+    for series, past in open_demand_in_blocks(panel):
+        on = _promoted(panel, series)
+        before = np.where(on[:, :history], np.nan, past)[:, -2 * year : -year]
+        demand, on = past[:, -year:], on[:, max(0, history - year) :]
+        own = panel.demand[series]
+        first = np.isfinite(own).argmax(axis=1)
+        begins = (first >= history - year) & (own[np.arange(len(own)), first] > 0)
+        begins &= ~on[np.arange(len(own)), np.isfinite(demand).argmax(axis=1)]
+        yield _Block(series, demand, before, on, begins)
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What the intermittent series sold in the last year, without promoted periods; 0 for the other series.
+
+    Attributes:
+        chosen: shape (n,), the intermittent series.
+        sales: shape (n,), periods with a sale.
+        size: shape (n,), units per sale; 1 for the other series.
+        begins: shape (n,), the series begins with one of the sales.
+        now, before: shape (n,), sales of the last year and of the year before in the periods known in both.
+        sold: shape (categories, w), sales of each period.
+        expected: shape (categories, w), the same if every series sold evenly.
+    """
+
+    chosen: BoolArray
+    sales: FloatArray
+    size: FloatArray
+    begins: BoolArray
+    now: FloatArray
+    before: FloatArray
+    sold: FloatArray
+    expected: FloatArray
+
+    @classmethod
+    def of(cls, panel: Panel, category: IndexArray) -> _Past:
+        """Read the panel's history."""
+        year, count_of = panel.frequency.periods_per_year, int(category.max()) + 1
+        chosen, begins = (np.zeros(panel.n, dtype=bool) for _ in range(2))
+        sales, size, now, before = np.zeros(panel.n), np.ones(panel.n), np.zeros(panel.n), np.zeros(panel.n)
+        sold_of, expected_of = (np.zeros((count_of, min(year, panel.history))) for _ in range(2))
+        for block in _blocks(panel):
+            known = block.known
+            units = np.where(known, block.demand, 0.0)
+            count, periods = (units > 0).sum(axis=1), known.sum(axis=1)
+            own = (count > 0) & (count <= RULE.most_sold * periods) & (periods >= RULE.fewest_periods)
+            if panel.history >= year:
+                own &= ~((count >= RULE.fewest_sales) & _in_season(units, panel.frequency.kind))
+            at = np.flatnonzero(own)
+            if not len(at):
+                continue
+            rows = block.series.start + at
+            sold, known = units[at] > 0, known[at]
+            chosen[rows], begins[rows] = True, block.begins[at]
+            sales[rows], size[rows] = count[at], units[at].sum(axis=1) / count[at]
+            both = np.isfinite(block.before[at]) & known[:, known.shape[1] - block.before.shape[1] :]
+            now[rows] = (both & sold[:, sold.shape[1] - block.before.shape[1] :]).sum(axis=1)
+            before[rows] = (both & (block.before[at] > 0)).sum(axis=1)
+            order = np.argsort(category[rows], kind="stable")
+            of, first = np.unique(category[rows][order], return_index=True)
+            rate = (count[at] / periods[at])[:, None]
+            sold_of[of] += np.add.reduceat(sold[order].astype(np.float64), first, axis=0)
+            expected_of[of] += np.add.reduceat((known * rate)[order], first, axis=0)
+        return cls(chosen, sales, size, begins, now, before, sold_of, expected_of)
 
 
 def _ratios(sales: FloatArray, expected: FloatArray, category: IndexArray) -> FloatArray:
@@ -114,16 +188,16 @@ def _ratios(sales: FloatArray, expected: FloatArray, category: IndexArray) -> Fl
     return _shared(own[:, None], base[:, None])[:, 0]
 
 
-def promoted(panel: Panel) -> BoolArray:
-    """Whether each period of each series is promoted according to a known future covariate, shape (n, T + H)."""
-    found: BoolArray = np.zeros((panel.n, len(panel.periods)), dtype=bool)
+def _promoted(panel: Panel, series: slice) -> BoolArray:
+    """Whether each period of some series is promoted according to a known future covariate, shape (m, T + H)."""
+    found: BoolArray = np.zeros((len(panel.closed[series]), len(panel.periods)), dtype=bool)
     for name, feature in panel.known.items():
         if name.startswith(PROMOTION):
-            found |= (feature.values > 0)[feature.row_of_series]
+            found |= feature.values[feature.row_of_series[series]] > 0
     return found
 
 
-def _season(panel: Panel, sold: BoolArray, known: BoolArray, category: IndexArray, growth: FloatArray) -> FloatArray:
+def _season(panel: Panel, past: _Past, growth: FloatArray) -> FloatArray:
     """Sales of each period of the last year and of the horizon relative to the mean of the year, by category.
 
     The sales of last year's weeks around a period, summed over the series of a category, relative to those of the same
@@ -131,27 +205,21 @@ def _season(panel: Panel, sold: BoolArray, known: BoolArray, category: IndexArra
 
     Args:
         panel: for its periods.
-        sold: shape (n, w), periods of the last year with a sale.
-        known: shape (n, w).
-        category: shape (n,), number of the category.
+        past: sales and expected sales of each period.
         growth: shape (categories,), sales relative to the year before.
 
     Returns:
         Shape (categories, w + H).
     """
-    year, kind, width = panel.frequency.periods_per_year, panel.frequency.kind, sold.shape[1]
-    rate = sold.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    sales, expected = (np.zeros((len(growth), width)) for _ in range(2))
-    np.add.at(sales, category, sold)
-    np.add.at(expected, category, known * rate[:, None])
+    year, kind, width = panel.frequency.periods_per_year, panel.frequency.kind, past.sold.shape[1]
     found = np.ones((len(growth), width + panel.horizon))
     if width == year:
-        even = expected * growth[:, None] ** (np.arange(year) / year - 0.5)
-        found = _shared(_around(sales, kind), _around(even, kind))[:, np.arange(width + panel.horizon) % year]
+        even = past.expected * growth[:, None] ** (np.arange(year) / year - 0.5)
+        found = _shared(_around(past.sold, kind), _around(even, kind))[:, np.arange(width + panel.horizon) % year]
     if kind == "D":
         weekday = np.asarray(panel.periods[panel.history - width :].dayofweek)
         same = weekday[:width, None] == np.arange(WEEK)
-        found = found * _shared(sales @ same, (expected * found[:, :width]) @ same)[:, weekday]
+        found = found * _shared(past.sold @ same, (past.expected * found[:, :width]) @ same)[:, weekday]
     return found
 
 
@@ -186,14 +254,6 @@ def _around(values: FloatArray, kind: str) -> FloatArray:
     padded = np.concatenate([values[:, values.shape[1] - size :], values, values[:, :size]], axis=1)
     found: FloatArray = np.lib.stride_tricks.sliding_window_view(padded, 2 * size + 1, axis=1).sum(axis=2)
     return found
-
-
-def _begins_within(panel: Panel, width: int) -> BoolArray:
-    """Series whose first known period of all lies within the last ``width`` periods and has a sale, shape (n,)."""
-    known = np.isfinite(panel.demand)
-    first = known.argmax(axis=1)
-    begins: BoolArray = (first >= panel.history - width) & (panel.demand[np.arange(panel.n), first] > 0)
-    return begins
 
 
 def _in_season(units: FloatArray, kind: str) -> BoolArray:
