@@ -110,6 +110,7 @@ def assign(sheets: Sequence[Sheet]) -> tuple[dict[str, Mapped], list[str]]:
         if close:
             questions.append(f"{sheets[index].title}: taken as {best}; it may be {' or '.join(close)}")
     found: dict[str, Mapped] = {}
+    asked: set[tuple[str, str]] = set()
     for table in (name for name in ("sales", "products", "stores", *REQUIRED) if name in taken):
         if table in found:
             continue
@@ -119,8 +120,11 @@ def assign(sheets: Sequence[Sheet]) -> tuple[dict[str, Mapped], list[str]]:
         same = [sheets[index] for index in sorted(ranked_sheets) if _alike(sheets[index], first, columns)]
         others = [sheets[index].title for index in ranked_sheets if not _alike(sheets[index], first, columns)]
         mapped = Mapped(table, same, columns)
+        # A column that several files share is one question.
+        new = [name for name in guessed if (name, columns[name]) not in asked]
+        asked.update((name, columns[name]) for name in new)
         mapped.questions += [
-            f"{name}: column '{columns[name]}' was recognized by its values alone; is it right?" for name in guessed
+            f"{name}: column '{columns[name]}' was recognized by its values alone; is it right?" for name in new
         ]
         mapped.questions += _repeated_keys(mapped)
         if others:
