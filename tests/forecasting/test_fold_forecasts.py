@@ -61,3 +61,19 @@ def test_without_any_row_there_is_one_empty_group() -> None:
     (group,) = row_groups(made)
     assert len(group) == 0
     assert c.quantile_column(0.5) in group
+
+
+def test_folds_do_not_depend_on_the_blocks_of_series(monkeypatch) -> None:
+    """Closures ahead of a cutoff are known only if the calendar has them."""
+    rng = np.random.default_rng(4)
+    is_open = np.ones((3, 24))
+    is_open[1, 13:15] = 0
+    closed = (rng.random((3, 24)) < 0.3) | (is_open == 0)
+    panel = panel_of(rng.random((3, 20)), horizon=4, closed=closed, known={c.OPEN: is_open})
+    folds = [SimpleNamespace(known_periods=known) for known in (12, 16)]
+    whole, _, _ = forecast_folds(SeasonalNaive(), panel, folds, True, [0.1, 0.5], 1)
+    monkeypatch.setattr("tasks.storage.mapped.BLOCK_ROWS", 1)
+    found, _, _ = forecast_folds(SeasonalNaive(), panel, folds, True, [0.1, 0.5], 1)
+    pd.testing.assert_frame_equal(found, whole, check_exact=True)
+    ahead = whole[(whole[c.CUTOFF] == panel.periods[12]) & (whole[c.STORE_ID] == "s01")]
+    assert (ahead[c.MEAN] == 0).tolist() == [False, True, True, False]
