@@ -38,15 +38,19 @@ def improved_by_sku(problem: PlanProblem, plans: Sequence[Plan], adjusted: Calla
 
     Args:
         problem: problem with sample paths, simulated by SKU (``problem.skus``).
-        plans: plans within the limits of the problem.
+        plans: plans within the limits of the problem; the search's own first.
         adjusted: raises the levels of a plan to what its SKUs need.
 
     Returns:
-        A plan that, adjusted, costs no more than any of the given ones; deterministic for the seed of the problem.
+        A plan that, adjusted, costs no more than any of the given ones; the first of them if the network is too large.
+        Deterministic for the seed of the problem.
     """
     assert problem.skus is not None
     assert problem.paths is not None
-    pairs, paths = len(problem.skus.series), min(len(problem.paths), MOST_PATHS)
+    size = len(problem.skus.series) * problem.periods * min(len(problem.paths), MOST_PATHS)
+    comparisons = MOST_SIMULATED // max(size * BETWEEN_TOTALS, 1)
+    if not comparisons:
+        return plans[0]
     problem = replace(problem, paths=problem.paths[:MOST_PATHS])
     network = Network.of(problem)
 
@@ -56,10 +60,8 @@ def improved_by_sku(problem: PlanProblem, plans: Sequence[Plan], adjusted: Calla
     found = [evaluated(plan) for plan in plans]
     start = min(range(len(plans)), key=lambda place: (rank(found[place]), place))
     best, total = plans[start], found[start]
-    size = pairs * problem.periods * paths
-    search: _Search | None = None
-    for _ in range(MOST_SIMULATED // max(size * BETWEEN_TOTALS, 1)):
-        search = search or _Search(problem, network, best, total.per_store)
+    search = _Search(problem, network, best, total.per_store)
+    for _ in range(comparisons):
         for _ in range(BETWEEN_TOTALS):
             proposal = search.proposal()
             if proposal is not None:

@@ -76,7 +76,7 @@ def test_empty_skus_get_an_earlier_delivery_although_their_category_has_stock():
     assert lost[1] < 0.35 * lost[0]
 
 
-def test_a_network_that_is_too_large_for_the_simulations_keeps_the_best_plan(monkeypatch):
+def test_a_network_that_is_too_large_for_the_simulations_keeps_the_first_plan(monkeypatch):
     problem = by_sku(problem_of(2, 2, 14, paths=8, holding_cost=0.05))
     plans = [NewsvendorPolicy().plan(problem), Plan(review_visits(problem), np.zeros(problem.mean.shape))]
     monkeypatch.setattr(moves_by_sku, "MOST_SIMULATED", 1)
