@@ -65,7 +65,7 @@ def solve(
     from tasks.inventory.model.level_limits import within_limits
     from tasks.inventory.model.network import Network
     from tasks.inventory.registry import ImprovedBySku, WithRelaxation, make_policy
-    from tasks.inventory.search.starts import best_of
+    from tasks.inventory.search.starts import best_of, cheapest_by_store
 
     start = time.perf_counter()
     network = Network.of(problem)
@@ -94,8 +94,12 @@ def solve(
             for each in found_plans
         ]
         if isinstance(policy, WithRelaxation):
-            # On other sample paths one of its starts may be better. The search then takes that start.
+            # On other sample paths one of its starts may be better, for all stores or for some.
             evaluated += evaluations.values()
+            combined = cheapest_by_store(
+                network, [each.plan for each in evaluated], [each.per_store for each in evaluated]
+            )
+            evaluated.append(evaluate_plan(evaluated_problem, name, combined, evaluated_network))
         evaluations[name] = replace(min(evaluated, key=rank), policy=name)
         seconds[name] = time.perf_counter() - begun
     evaluations = {name: evaluations[name] for name in problem.settings.policies}

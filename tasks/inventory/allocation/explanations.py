@@ -160,9 +160,10 @@ def coverage_of(problem: PlanProblem, plan: Plan, chosen: SkuTargets) -> Coverag
     free, pays = chosen.levels.copy(), np.full(size, np.nan)
     held = problem.holding_cost * problem.holding_weight * (problem.holding_factor or 1.0)
     network = Network.of(problem)
+    ends = covered_until(problem, plan.visits)
     for store in np.flatnonzero(chosen.first >= 0):
         part, day = network.series_of(int(store)), int(chosen.first[store])
-        end = int(covered_until(problem, plan.visits[store])[day])
+        end = int(ends[store, day])
         window = slice(0, end)
         mean[part], after[part] = problem.mean[part, window].sum(axis=1), end
         requested = network.demand[int(store)][:, window].sum(axis=1)

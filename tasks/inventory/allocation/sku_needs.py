@@ -13,7 +13,6 @@ from functools import cached_property
 import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, Plan, PlanProblem
-from tasks.inventory.model.delivery_days import covered_until
 from tasks.inventory.model.kernels import in_parallel
 from tasks.inventory.model.level_limits import delivery_patterns, path_quantile
 from tasks.inventory.model.sku_demand import sku_quantiles
@@ -91,18 +90,17 @@ class SkuMix:
         levels = plan.levels.copy()
         store = problem.series_store
 
-        def of_pattern(alike: tuple[BoolArray, BoolArray]) -> None:
-            pattern, stores = alike
+        def of_pattern(alike: tuple[IndexArray, BoolArray]) -> None:
+            ends, stores = alike
             rows = np.flatnonzero(stores[store])
-            ends = covered_until(problem, pattern)
-            for day in np.flatnonzero(pattern):
+            for day in np.flatnonzero(ends):
                 start = max(int(day) - problem.settings.lead_time, 0)
                 margin, quantile = self._margin(problem, rows, start, int(ends[day]))
                 part = np.divide(levels[rows, day], quantile, out=np.ones(len(rows)), where=quantile > 0)
                 added = np.ceil(margin * np.minimum(part, 1.0) * (levels[rows, day] > 0) - 1e-9)
                 levels[rows, day] += np.floor(added * _room(problem, store[rows], levels[rows, day], added) + 1e-9)
 
-        in_parallel(of_pattern, list(delivery_patterns(plan.visits)))
+        in_parallel(of_pattern, list(delivery_patterns(problem, plan.visits)))
         return Plan(plan.visits, levels)
 
     def _margin(self, problem: PlanProblem, rows: IndexArray, start: int, end: int) -> tuple[FloatArray, FloatArray]:

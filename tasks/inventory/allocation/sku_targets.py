@@ -261,9 +261,10 @@ def coverage_demand(problem: PlanProblem, plan: Plan, first: IndexArray) -> Floa
     """Demand of every series from now until the end of what its first delivery covers, shape (K, n)."""
     paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths
     demand = np.zeros((len(paths), len(problem.on_hand)))
+    ends = covered_until(problem, plan.visits)
     for store in np.flatnonzero(first >= 0):
         own = slice(*np.searchsorted(problem.series_store, [store, store + 1]))
-        end = int(covered_until(problem, plan.visits[store])[first[store]])
+        end = int(ends[store, first[store]])
         demand[:, own] = paths[:, own, :end].sum(axis=2, dtype=np.float64)
     return demand
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from schemas.plan import BoolArray, Bound, FloatArray, IndexArray, PlanCost, PlanProblem, SkuDetail, UnitsArray
 from tasks.inventory.exact.perfect_information import net_requirements_on_path, shortest_paths
-from tasks.inventory.model.delivery_days import covered_until, review_visits
+from tasks.inventory.model.delivery_days import review_visits
 from tasks.inventory.model.level_limits import delivery_patterns, service_limited_stores
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.sku_demand import MOST_PATHS, most_units, sale_probabilities
@@ -176,11 +176,10 @@ def cost_of_uncertainty(
     rows = 0 if problem.skus is None else len(problem.skus.series)
     used = ~_padded(closed, rows)
     total = 0.0
-    for pattern, stores in delivery_patterns(visits):
+    for ends, stores in delivery_patterns(problem, visits):
         series = np.flatnonzero(stores[problem.series_store])
         parts = _parts(problem, series, used)
-        ends = covered_until(problem, pattern)
-        for day in np.flatnonzero(pattern):
+        for day in np.flatnonzero(ends):
             total += _cost_of_interval(problem, planned or problem, series, parts, int(day), int(ends[day]))
     return total
 

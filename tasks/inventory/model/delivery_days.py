@@ -11,6 +11,8 @@ from schemas import columns as c
 from schemas.plan import BoolArray, IndexArray, PlanProblem
 from schemas.settings.slices import PlanSlice
 
+EVERY_STORE = slice(None)
+
 
 def week_starts(periods: int, periods_per_week: int, lead_time: int) -> IndexArray:
     """First periods of the weeks that require a delivery: blocks from t = L that lie entirely in the horizon.
@@ -42,34 +44,43 @@ def review_days(problem: PlanProblem) -> IndexArray:
     return np.arange(problem.settings.lead_time, problem.periods, step, dtype=np.int64)
 
 
-def least_ends(problem: PlanProblem) -> IndexArray:
-    """Period until which the level of a delivery in each period covers demand at least, shape (T,).
+def least_ends(problem: PlanProblem, stores: slice = EVERY_STORE) -> IndexArray:
+    """Period until which the level of a delivery in each period covers demand at least, shape (S, T).
 
-    In a weekly run it is the start of the next review period: the files have no other delivery of a store before. Else
-    it is the next period.
+    In a weekly run it is the first period of the next review period in which the store may have a delivery, T without
+    one: the files have no other delivery of the store before. Else it is the next period.
     """
+    able = visitable(problem)[stores]
     period = np.arange(problem.periods, dtype=np.int64)
     if not problem.weekly_run:
-        return period + 1
+        return np.broadcast_to(period + 1, able.shape)
     starts = review_days(problem)
-    following: IndexArray = np.append(starts, problem.periods)[np.searchsorted(starts, period, side="right")]
-    return following
+    following = np.append(starts, problem.periods)[np.searchsorted(starts, period, side="right")]
+    return np.append(_next_true(able), np.full((len(able), 1), problem.periods), axis=1)[:, following]
 
 
-def covered_until(problem: PlanProblem, visits: BoolArray) -> IndexArray:
+def covered_until(problem: PlanProblem, visits: BoolArray, stores: slice = EVERY_STORE) -> IndexArray:
     """End of the periods whose demand the level of each delivery covers: the next delivery, or :func:`least_ends`.
 
     Args:
         problem: the plan problem.
-        visits: shape (T,), deliveries of a store.
+        visits: shape (S, T), of ``stores``.
+        stores: some stores of the problem.
 
     Returns:
-        Shape (T,), the later of both, T after the last delivery; 0 in periods without a delivery.
+        Shape (S, T), the later of both, T after the last delivery; 0 in periods without a delivery.
     """
-    ends = np.zeros(len(visits), dtype=np.int64)
-    days = np.flatnonzero(visits)
-    ends[days] = np.maximum(np.append(days[1:], len(visits)), least_ends(problem)[days])
-    return ends
+    later = np.zeros_like(visits)
+    later[:, :-1] = visits[:, 1:]
+    ends: IndexArray = np.where(visits, np.maximum(_next_true(later) + 1, least_ends(problem, stores)), 0)
+    return np.minimum(ends, problem.periods)
+
+
+def _next_true(flags: BoolArray) -> IndexArray:
+    """Column of the next true flag in each row (S, T), from each column on; T without one."""
+    columns = np.where(flags, np.arange(flags.shape[1]), flags.shape[1])
+    found: IndexArray = np.minimum.accumulate(columns[:, ::-1], axis=1)[:, ::-1]
+    return found
 
 
 def review_visits(problem: PlanProblem, limited: bool = True) -> BoolArray:

@@ -34,20 +34,25 @@ def service_limited_stores(problem: PlanProblem) -> BoolArray:
     return uncapacitated_stores(problem)
 
 
-def delivery_patterns(visits: BoolArray) -> Iterator[tuple[BoolArray, BoolArray]]:
-    """Yield every distinct row of deliveries (S, T), shape (T,), with the stores that have it, shape (S,)."""
-    patterns, group = np.unique(visits, axis=0, return_inverse=True)
-    for number, pattern in enumerate(patterns):
-        yield pattern, group.ravel() == number
+def delivery_patterns(problem: PlanProblem, visits: BoolArray) -> Iterator[tuple[IndexArray, BoolArray]]:
+    """Yield every distinct row of :func:`covered_until`, shape (T,), with the stores that have it, shape (S,).
+
+    Args:
+        problem: the plan problem.
+        visits: shape (S, T).
+    """
+    patterns, group = np.unique(covered_until(problem, visits), axis=0, return_inverse=True)
+    for number, ends in enumerate(patterns):
+        yield ends, group.ravel() == number
 
 
-def quantile_levels(problem: PlanProblem, rows: IndexArray, visits: BoolArray, quantile: float) -> FloatArray:
-    """Compute levels as a quantile of the demand that a delivery covers, from its order (:func:`covered_until`).
+def quantile_levels(problem: PlanProblem, rows: IndexArray, ends: IndexArray, quantile: float) -> FloatArray:
+    """Compute levels as a quantile of the demand that each delivery covers, from its order.
 
     Args:
         problem: the plan problem; if demand is known, every quantile is that demand.
         rows: shape (m,), series of stores with the same deliveries.
-        visits: shape (T,), these deliveries.
+        ends: shape (T,), a row of :func:`covered_until`.
         quantile: quantile level, 0 to 1.
 
     Returns:
@@ -56,8 +61,7 @@ def quantile_levels(problem: PlanProblem, rows: IndexArray, visits: BoolArray, q
     """
     paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths
     levels = np.zeros((len(rows), problem.periods))
-    ends = covered_until(problem, visits)
-    for day in np.flatnonzero(visits):
+    for day in np.flatnonzero(ends):
         start = max(day - problem.settings.lead_time, 0)
         units = paths[:, rows, start : ends[day]].sum(axis=2, dtype=np.float64)
         levels[:, day] = path_quantile(units, quantile)
@@ -88,10 +92,10 @@ def service_levels(problem: PlanProblem, visits: BoolArray, stores: BoolArray) -
     """
     rows = np.flatnonzero(stores[problem.series_store])
     levels = np.zeros((len(rows), problem.periods))
-    for pattern, alike in delivery_patterns(visits):
+    for ends, alike in delivery_patterns(problem, visits):
         own = np.flatnonzero(alike[problem.series_store[rows]])
         for some in np.array_split(own, max(1, len(own) // SERIES_AT_ONCE)):
-            levels[some] = quantile_levels(problem, rows[some], pattern, problem.settings.service_level)
+            levels[some] = quantile_levels(problem, rows[some], ends, problem.settings.service_level)
     return rows, levels
 
 

@@ -17,8 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
-from tasks.inventory.model.delivery_days import covered_until
+from schemas.plan import FloatArray, IndexArray, PlanProblem
 from tasks.inventory.model.kernels import compiled_exactly
 
 # Grids: tail probabilities evenly spaced in log odds, means and variance-to-mean ratios in logarithms.
@@ -103,25 +102,25 @@ class Outlook:
     price: FloatArray
 
 
-def outlook_of(problem: PlanProblem, rows: IndexArray, visits: BoolArray | None = None) -> Outlook:
+def outlook_of(problem: PlanProblem, rows: IndexArray, ends: IndexArray | None = None) -> Outlook:
     """Fit the demand distributions of one store.
 
     Args:
         problem: the plan problem; without sample paths the dispersion is that of a Poisson count.
         rows: shape (m,), the store's series.
-        visits: shape (T,), fit only what the levels of these deliveries need: the demand from each order until the
-            next delivery. None = every interval.
+        ends: shape (T,), fit only the intervals that the levels of these deliveries need: a row of ``covered_until``.
+            None = every interval.
     """
     mean = problem.mean[rows]
     periods = problem.periods
     until = np.zeros((periods + 1, len(rows)))
     np.cumsum(mean.T, axis=0, out=until[1:])
-    if visits is None:
+    if ends is None:
         start, end = np.triu_indices(periods, 0)
         end = end + 1
     else:
-        days = np.flatnonzero(visits)
-        start, end = days - problem.settings.lead_time, covered_until(problem, visits)[days]
+        days = np.flatnonzero(ends)
+        start, end = days - problem.settings.lead_time, ends[days]
         start, end = start[start >= 0], end[start >= 0]
     over = np.maximum(until[end] - until[start], 0.0)
     ratio = 1.0 + excess_of_lengths(problem, rows)[end - start] * over

@@ -10,7 +10,7 @@ import numpy as np
 from schemas.facts import PolicyFacts
 from schemas.plan import Plan, PlanProblem
 from tasks.inventory.exact.perfect_information import ShadowPrices
-from tasks.inventory.model.delivery_days import review_visits
+from tasks.inventory.model.delivery_days import covered_until, review_visits
 from tasks.inventory.model.kernels import in_parallel
 from tasks.inventory.model.level_limits import quantile_levels
 from tasks.inventory.model.network import Network
@@ -44,11 +44,12 @@ class NewsvendorPolicy:
         visits = review_visits(problem)
         network = Network.of(problem)
         levels = np.zeros(problem.mean.shape)
+        ends = covered_until(problem, visits)
 
         def of_store(store: int) -> None:
             part = network.series_of(store)
             if problem.paths is None:
-                levels[part] = quantile_levels(problem, np.arange(part.start, part.stop), visits[store], 1.0)
+                levels[part] = quantile_levels(problem, np.arange(part.start, part.stop), ends[store], 1.0)
                 return
             model = StoreModel.of(problem, network, store, ShadowPrices.none(problem), visits[store], visits[store])
             if not problem.settings.has_holding_cost:

@@ -10,7 +10,8 @@ from scipy.special import ndtri
 
 from schemas.facts import PolicyFacts
 from schemas.plan import FloatArray, Plan, PlanProblem
-from tasks.inventory.model.delivery_days import covered_until, review_visits
+from tasks.inventory.model.delivery_days import review_visits
+from tasks.inventory.model.level_limits import delivery_patterns
 from tasks.inventory.search.order_cycle import period_moments, whole_levels
 
 
@@ -35,11 +36,9 @@ class PeriodicReviewPolicy:
         visits = review_visits(problem)
         factor = float(ndtri(problem.settings.service_level))
         levels = np.zeros(problem.mean.shape)
-        patterns, group = np.unique(visits, axis=0, return_inverse=True)
-        for number, pattern in enumerate(patterns):
-            rows = np.flatnonzero(group[problem.series_store] == number)
-            ends = covered_until(problem, pattern)
-            for day in np.flatnonzero(pattern):
+        for ends, alike in delivery_patterns(problem, visits):
+            rows = np.flatnonzero(alike[problem.series_store])
+            for day in np.flatnonzero(ends):
                 window = slice(max(day - problem.settings.lead_time, 0), int(ends[day]))
                 expected = problem.mean[rows, window].sum(axis=1)
                 levels[rows, day] = order_up_to(expected, _deviation(problem, rows, window), factor)

@@ -19,6 +19,7 @@ from tasks.inventory.exact.perfect_information import ShadowPrices, allowed_days
 from tasks.inventory.model.delivery_days import week_starts
 from tasks.inventory.model.level_limits import within_limits
 from tasks.inventory.model.network import Network
+from tasks.inventory.search.starts import cheapest_by_store
 from tasks.inventory.search.store_search import Recipe, StoreModel, best_option, keeps_weeks, visit_moves
 
 # The number of simulations depends on counts, never on time: all of them together simulate at most this many
@@ -58,8 +59,10 @@ def improved_by_sku(problem: PlanProblem, plans: Sequence[Plan], adjusted: Calla
         return evaluate_plan(problem, "", adjusted(plan), network)
 
     found = [evaluated(plan) for plan in plans]
-    start = min(range(len(plans)), key=lambda place: (rank(found[place]), place))
-    best, total = plans[start], found[start]
+    starts = [*plans, cheapest_by_store(network, plans, [each.per_store for each in found])]
+    found.append(evaluated(starts[-1]))
+    start = min(range(len(starts)), key=lambda place: (rank(found[place]), place))
+    best, total = starts[start], found[start]
     search = _Search(problem, network, best, total.per_store)
     for _ in range(comparisons):
         for _ in range(BETWEEN_TOTALS):

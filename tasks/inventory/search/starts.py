@@ -32,12 +32,22 @@ def best_of(problem: PlanProblem, network: Network, plans: Sequence[Plan]) -> Pl
         costs = [simulate(problem, plan, network) for plan in plans]
         rank = [(not is_valid(problem, cost), cost.total) for cost in costs]
         return plans[min(range(len(plans)), key=lambda place: (rank[place], place))]
-    by_store = np.array([_valid_costs(problem, network, plan) for plan in plans]).argmin(axis=0)
+    return cheapest_by_store(network, plans, [_valid_costs(problem, network, plan) for plan in plans])
+
+
+def cheapest_by_store(network: Network, plans: Sequence[Plan], costs: Sequence[FloatArray]) -> Plan:
+    """Every store takes the plan that costs it least; the first of them wins ties.
+
+    Args:
+        network: the arrays of the problem.
+        plans: whole plans.
+        costs: the cost of each plan per store, shape (S,).
+    """
+    by_store = np.array(costs).argmin(axis=0)
     visits, levels = plans[0].visits.copy(), plans[0].levels.copy()
     for store in np.flatnonzero(by_store > 0):
-        other = plans[by_store[store]]
-        visits[store] = other.visits[store]
-        levels[network.series_of(int(store))] = other.levels[network.series_of(int(store))]
+        other, part = plans[by_store[store]], network.series_of(int(store))
+        visits[store], levels[part] = other.visits[store], other.levels[part]
     return replace(plans[0], visits=visits, levels=levels)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from schemas.plan import BoolArray, FloatArray, IndexArray, PlanProblem
 from tasks.inventory.exact.perfect_information import ShadowPrices, allowed_days
-from tasks.inventory.model.delivery_days import least_ends
+from tasks.inventory.model.delivery_days import covered_until, least_ends
 from tasks.inventory.model.level_limits import service_limited_stores
 from tasks.inventory.model.loss_function import Outlook, lead_time_lost_sales, outlook_of, tail_table
 from tasks.inventory.model.network import Network
@@ -99,11 +99,12 @@ class StoreModel:
             allowed: shape (T,), periods in which it may have a delivery.
             visits: shape (T,), its deliveries, if levels are computed for no others.
         """
-        part = network.series_of(store)
+        part, alone = network.series_of(store), slice(store, store + 1)
+        ends = None if visits is None else covered_until(problem, visits[None], alone)[0]
         limited = bool(service_limited_stores(problem)[store])
         return cls(
             index=store,
-            outlook=outlook_of(problem, np.arange(part.start, part.stop), visits),
+            outlook=outlook_of(problem, np.arange(part.start, part.stop), ends),
             demand=network.demand[store],
             price=network.price[store],
             on_hand=network.on_hand[part],
@@ -119,7 +120,7 @@ class StoreModel:
             factors=HOLDING_FACTORS if problem.holding_factor is None else (problem.holding_factor,),
             overstock_weight=network.overstock_weight,
             holding_weight=network.holding_weight[part],
-            least_ends=least_ends(problem),
+            least_ends=least_ends(problem, alone)[0],
         )
 
     @property

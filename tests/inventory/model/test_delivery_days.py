@@ -14,22 +14,38 @@ from tests.inventory.conftest import problem_of
 from tests.inventory.test_weekly_plan import AS_OF, COSTED, inputs_of
 
 
+def ends_of(problem, visits):
+    """Of a single store."""
+    return covered_until(problem, visits[None])[0]
+
+
 def test_in_a_weekly_run_a_level_covers_demand_until_the_next_run_can_deliver():
     problem = problem_of(1, 1, 20, lead_time=2)
     visits = np.zeros(20, dtype=bool)
     days = [2, 5, 10, 12, 19]
     visits[days] = True
     # Review periods start at 2, 9 and 16.
-    assert covered_until(problem, visits)[days].tolist() == [5, 10, 12, 19, 20]
-    assert covered_until(replace(problem, weekly_run=True), visits)[days].tolist() == [9, 10, 16, 19, 20]
-    assert covered_until(problem, visits).sum() == sum([5, 10, 12, 19, 20])
+    assert ends_of(problem, visits)[days].tolist() == [5, 10, 12, 19, 20]
+    assert ends_of(replace(problem, weekly_run=True), visits)[days].tolist() == [9, 10, 16, 19, 20]
+    assert ends_of(problem, visits).sum() == sum([5, 10, 12, 19, 20])
+
+
+def test_a_level_covers_demand_until_the_next_run_may_deliver_to_the_store():
+    """Deliveries on Tuesdays and Thursdays, lead time 2, runs on Mondays: the next run can order for Thursday only."""
+    problem = replace(problem_of(2, 1, 21, lead_time=2), weekly_run=True)
+    tuesdays_and_thursdays = np.isin(np.arange(21) % 7, [1, 3])
+    blackout = np.stack([~tuesdays_and_thursdays, np.zeros(21, dtype=bool)])
+    visits = np.zeros((2, 21), dtype=bool)
+    visits[:, [3, 8, 10, 17]] = True
+    ends = covered_until(replace(problem, blackout=blackout), visits)
+    assert ends[:, [3, 8, 10, 17]].tolist() == [[10, 10, 17, 21], [9, 10, 17, 21]]
 
 
 def test_a_week_in_the_horizon_without_a_delivery_is_covered_by_the_one_before():
     problem = replace(problem_of(1, 1, 21), weekly_run=True)
     visits = np.zeros(21, dtype=bool)
     visits[[0, 15]] = True
-    assert covered_until(problem, visits)[[0, 15]].tolist() == [15, 21]
+    assert ends_of(problem, visits)[[0, 15]].tolist() == [15, 21]
 
 
 def test_several_deliveries_in_a_week_do_not_shrink_the_first_one():

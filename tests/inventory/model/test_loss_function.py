@@ -72,7 +72,7 @@ def test_outlook_by_hand() -> None:
     assert found.cell[2, 1, 0] == 0
     assert found.factor[0, 2].tolist() == [1.0, 0.0]
     # Only what deliveries in periods 0 and 1 need: from one to the next, and to the end.
-    some = outlook_of(problem, ROWS, np.array([True, True, False]))
+    some = outlook_of(problem, ROWS, np.array([1, 3, 0]))
     needed = np.zeros((3, 4), dtype=bool)
     needed[[0, 1], [1, 3]] = True
     np.testing.assert_array_equal(some.cell, np.where(needed[..., None], found.cell, 0))

@@ -81,3 +81,20 @@ def test_a_network_that_is_too_large_for_the_simulations_keeps_the_first_plan(mo
     plans = [NewsvendorPolicy().plan(problem), Plan(review_visits(problem), np.zeros(problem.mean.shape))]
     monkeypatch.setattr(moves_by_sku, "MOST_SIMULATED", 1)
     assert improved_by_sku(problem, plans, unchanged) is plans[0]
+
+
+def test_every_store_may_take_another_plan(monkeypatch):
+    """A policy that suits one tight store is not taken for all others."""
+    problem = by_sku(problem_of(2, 2, 14, paths=8, holding_cost=0.05, capacity=60.0))
+    good = NewsvendorPolicy().plan(problem)
+    plans = []
+    for bad in (0, 1):
+        levels = good.levels.copy()
+        levels[problem.series_store == bad] = 0.0
+        plans.append(Plan(good.visits, levels))
+    monkeypatch.setattr(moves_by_sku, "BETWEEN_TOTALS", 0)
+    monkeypatch.setattr(moves_by_sku, "MOST_SIMULATED", 1)
+    found = evaluate_plan(problem, "", improved_by_sku(problem, plans, unchanged))
+    best = np.min([evaluate_plan(problem, "", plan).per_store for plan in plans], axis=0)
+    np.testing.assert_allclose(found.per_store, best)
+    assert found.cost.total < min(evaluate_plan(problem, "", plan).cost.total for plan in plans)
