@@ -55,7 +55,7 @@ def test_steps_add_up_to_the_target() -> None:
         "Target at the delivery of 2025-01-02: 7 units",
         "Binding constraint: DC stock (the DC has no more stock of this SKU)",
         "To send now: 4 units = 7 − 2 on hand − 1 in transit",
-        "(2025-01-09): 14.2 units for the category, 5.7 units for this SKU",
+        "until 2025-01-09, which the delivery covers: 14.2 units for the category, 5.7 units for this SKU",
         "Order-up-to level of the category: 20 units, which covers demand until then with a probability of 93.0 %",
         "without the storage capacity: 26 units",
     ):
