@@ -19,7 +19,7 @@ import numpy as np
 
 from schemas.plan import BoolArray, Bound, FloatArray, IndexArray, PlanCost, PlanProblem, SkuDetail, UnitsArray
 from tasks.inventory.exact.perfect_information import net_requirements_on_path, shortest_paths
-from tasks.inventory.model.delivery_days import review_visits
+from tasks.inventory.model.delivery_days import next_visitable, review_visits
 from tasks.inventory.model.level_limits import delivery_patterns, service_limited_stores
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.sku_demand import MOST_PATHS, most_units, sale_probabilities
@@ -67,10 +67,14 @@ class Inevitable:
             or the display capacity, sends no units; 0 for all other pairs.
         scarce: shape (rows,), demand of all other pairs beyond their stock and their part of the supply of the
             distribution center.
+        early: shape (rows,), the part of ``scarce`` that is lost before the first period that allows a delivery.
+        first: shape (n,), that period of each series.
     """
 
     closed: FloatArray
     scarce: FloatArray
+    early: FloatArray
+    first: IndexArray
 
     @classmethod
     def of(cls, problem: PlanProblem, closed: BoolArray | None = None) -> Inevitable:
@@ -82,18 +86,18 @@ class Inevitable:
         """
         detail = problem.skus
         if detail is None:
-            return cls(np.zeros(0), np.zeros(0))
+            return cls(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64))
         paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths[:MOST_PATHS]
         held = detail.on_hand + detail.in_transit.sum(axis=1)
         kept = _padded(closed, len(held))
         short = _expected_beyond(paths.sum(axis=2, dtype=np.float64), detail.series, detail.share, held)
-        scarce = np.zeros(len(held))
-        if detail.supply is not None:
-            ends = _supply_until(detail.supply, problem.settings.lead_time)
-            # Demand beyond the supply on every path: on average it is more than that of the average path.
-            for path in paths:
-                scarce += _beyond_supply(path, detail, held, kept, ends) / len(paths)
-        return cls(np.where(kept, short, 0.0), scarce)
+        scarce, early = np.zeros(len(held)), np.zeros(len(held))
+        ends = _supply_until(problem, detail)
+        # Demand beyond the supply on every path: on average it is more than that of the average path.
+        for path in paths:
+            scarce += _beyond_supply(path, detail, held, kept, ends) / len(paths)
+            early += _beyond_supply(path, detail, held, kept, ends[:1]) / len(paths)
+        return cls(np.where(kept, short, 0.0), scarce, np.minimum(early, scarce), ends[0][0])
 
     def lost_sales(self, problem: PlanProblem) -> float:
         """Value of this demand at the lowest price of each pair."""
@@ -105,10 +109,14 @@ class Inevitable:
         """Mean demand minus the demand that no level can serve, shape (n, T)."""
         if problem.skus is None:
             return problem.mean
-        lost = np.bincount(problem.skus.series, weights=self.closed + self.scarce, minlength=len(problem.mean))
-        whole = problem.mean.sum(axis=1)
-        share = np.divide(lost, whole, out=np.zeros(len(whole)), where=whole > 0)
-        return problem.mean * np.maximum(1.0 - share, 0.0)[:, None]
+        before = np.arange(problem.periods)[None, :] < self.first[:, None]
+        left: FloatArray = problem.mean.copy()
+        for units, periods in ((self.early, before), (self.closed + self.scarce - self.early, ~before)):
+            lost = np.bincount(problem.skus.series, weights=units, minlength=len(left))
+            whole = (problem.mean * periods).sum(axis=1)
+            share = np.divide(lost, whole, out=np.zeros(len(whole)), where=whole > 0)
+            left -= problem.mean * periods * np.minimum(share, 1.0)[:, None]
+        return left
 
 
 def large_excess(
@@ -184,23 +192,35 @@ def cost_of_uncertainty(
     return total
 
 
-def _supply_until(supply: FloatArray, lead_time: int) -> list[tuple[int, FloatArray]]:
-    """Pairs of a period and the units of each SKU that can serve the demand before it; one per arrival, and the end."""
-    periods = supply.shape[1]
+def _supply_until(problem: PlanProblem, detail: SkuDetail) -> list[tuple[IndexArray, FloatArray]]:
+    """Pairs of an end for each series and the units of each SKU that can serve the demand before it.
+
+    The first pair has no units: its end is the first period that allows a delivery. Then follow one pair per arrival in
+    the distribution center, and the end of the horizon. Without a supply it is unlimited.
+    """
+    lead, periods = problem.settings.lead_time, problem.periods
+    able = next_visitable(problem)[problem.series_store]
+    supply = detail.supply
+    if supply is None:
+        supply = np.zeros((int(detail.sku.max(initial=-1)) + 1, periods))
+        supply[:, 0] = np.inf
     later = [int(t) for t in np.flatnonzero(supply.any(axis=0)) if t > 0]
-    return [(min(t + lead_time, periods), supply[:, :t].sum(axis=1)) for t in [*later, periods]]
+    ends = [(able[:, min(t + lead, periods)], supply[:, :t].sum(axis=1)) for t in [0, *later]]
+    return [*ends, (np.full(len(able), periods), supply.sum(axis=1))]
 
 
 def _beyond_supply(
-    path: UnitsArray, detail: SkuDetail, held: FloatArray, kept: BoolArray, ends: list[tuple[int, FloatArray]]
+    path: UnitsArray, detail: SkuDetail, held: FloatArray, kept: BoolArray, ends: list[tuple[IndexArray, FloatArray]]
 ) -> FloatArray:
     """Demand of each pair on one path (n, T) beyond its stock and its part of the supply, shape (rows,).
 
     It is the largest one over the ends: what is lost before an arrival does not come back.
     """
     lost, largest = np.zeros(len(held)), np.zeros(len(ends[-1][1]))
+    until = np.zeros((len(path), path.shape[1] + 1))
+    np.cumsum(path, axis=1, out=until[:, 1:])
     for end, supply in ends:
-        units = path[None, :, :end].sum(axis=2, dtype=np.float64)
+        units = until[np.arange(len(path)), end][None, :]
         needed = np.where(kept, 0.0, _expected_beyond(units, detail.series, detail.share, held))
         total = np.bincount(detail.sku, weights=needed, minlength=len(supply))
         beyond = np.maximum(total - supply, 0.0)

@@ -50,13 +50,19 @@ def least_ends(problem: PlanProblem, stores: slice = EVERY_STORE) -> IndexArray:
     In a weekly run it is the first period of the next review period in which the store may have a delivery, T without
     one: the files have no other delivery of the store before. Else it is the next period.
     """
-    able = visitable(problem)[stores]
     period = np.arange(problem.periods, dtype=np.int64)
+    able = next_visitable(problem, stores)
     if not problem.weekly_run:
-        return np.broadcast_to(period + 1, able.shape)
+        return np.broadcast_to(period + 1, (len(able), problem.periods))
     starts = review_days(problem)
     following = np.append(starts, problem.periods)[np.searchsorted(starts, period, side="right")]
-    return np.append(_next_true(able), np.full((len(able), 1), problem.periods), axis=1)[:, following]
+    return able[:, following]
+
+
+def next_visitable(problem: PlanProblem, stores: slice = EVERY_STORE) -> IndexArray:
+    """First period from each period on in which a store may have a delivery, T without one, shape (S, T + 1)."""
+    able = visitable(problem)[stores]
+    return np.append(_next_true(able), np.full((len(able), 1), problem.periods), axis=1)
 
 
 def covered_until(problem: PlanProblem, visits: BoolArray, stores: slice = EVERY_STORE) -> IndexArray:
