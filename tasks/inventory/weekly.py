@@ -160,7 +160,12 @@ def _causes(problem: PlanProblem, targets: SkuTargets, explained: pd.DataFrame) 
     """Name the units that no order-up-to level can serve, by constraint; empty if there are none."""
     lost = Inevitable.of(problem, ~targets.rows.open)
     by_limit = pd.Series(lost.closed[: len(explained)]).groupby(explained[c.LIMIT].astype(str).to_numpy()).sum()
-    parts = {**by_limit.to_dict(), "supply of the DC over the horizon": float(lost.scarce.sum())}
+    early = float(lost.early.sum())
+    parts = {
+        **by_limit.to_dict(),
+        "before the first possible delivery": early,
+        "supply of the DC over the horizon": float(lost.scarce.sum()) - early,
+    }
     named = [f"{name} {units:,.0f}" for name, units in sorted(parts.items(), key=lambda part: -part[1]) if units >= 1]
     return f" Units that no order-up-to level can serve: {', '.join(named)}." if named else ""
 

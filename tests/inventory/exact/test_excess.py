@@ -134,3 +134,30 @@ def test_demand_that_no_level_serves_is_counted_once(make_problem):
         problem.mean.sum() - (lost.closed.sum() + lost.scarce.sum()) * problem.mean.sum() / problem.mean.sum()
     )
     assert attainable_cost(whole, bound_of(problem).bound) >= lost.lost_sales(whole)
+
+
+def test_demand_before_the_first_possible_delivery_is_lost_beyond_the_stock_of_the_sku(make_problem):
+    problem = make_problem(stores=1, categories=1, paths=20, capacity=np.inf, lead_time=1)
+    days = np.arange(14)
+    demand = problem.paths[:, 0].mean(axis=0)
+    # Deliveries on two days of the week: the first one in period 3, an arrival of period 6 is delivered in period 8.
+    problem = replace(problem, blackout=~np.isin(days % 7, [1, 3])[None], on_hand=np.array([50.0]))
+    problem = replace(problem, blackout=problem.blackout | (days < 3)[None])
+    detail = SkuDetail(
+        series=np.array([0, 0]),
+        sku=np.array([0, 1]),
+        share=np.array([0.5, 0.5]),
+        need=np.ones(2),
+        on_hand=np.array([50.0, 0.0]),
+        in_transit=np.zeros((2, 0)),
+        supply=None,
+    )
+    whole = replace(problem, skus=detail)
+    lost = Inevitable.of(whole)
+    assert lost.early == pytest.approx([0.0, demand[:3].sum() / 2])
+    assert lost.scarce == pytest.approx(lost.early)
+    # It is taken from the demand of these periods only, so that the shortest path does not count it again.
+    assert lost.served(whole)[0, 3:] == pytest.approx(problem.mean[0, 3:])
+    assert (problem.mean - lost.served(whole)).sum() == pytest.approx(lost.early.sum())
+    late = replace(detail, supply=np.stack([np.r_[1e6, np.zeros(13)], np.r_[np.zeros(6), 1e6, np.zeros(7)]]))
+    assert Inevitable.of(replace(problem, skus=late)).scarce == pytest.approx([0.0, demand[:8].sum() / 2])
