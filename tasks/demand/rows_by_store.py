@@ -37,13 +37,17 @@ class RowsByStore:
     def of(cls, frame: pd.DataFrame) -> RowsByStore:
         """The rows of a table."""
         rank, stores = codes(frame[c.STORE_ID])
-        order = np.argsort(rank, kind="stable")
-        return cls(frame, stores, order, np.searchsorted(rank[order], np.arange(len(stores) + 1)))
+        starts = np.append(0, np.bincount(rank, minlength=len(stores)).cumsum())
+        return cls(frame, stores, np.argsort(rank, kind="stable"), starts)
+
+    def rows(self, first: str, last: str) -> IndexArray:
+        """The positions of the rows of the stores from ``first`` to ``last``, store by store."""
+        low, high = np.searchsorted(self.stores, first, "left"), np.searchsorted(self.stores, last, "right")
+        return self.order[self.starts[low] : self.starts[high]]
 
     def between(self, first: str, last: str) -> pd.DataFrame:
         """The rows of the stores from ``first`` to ``last``, with their ids as text."""
-        low, high = np.searchsorted(self.stores, first, "left"), np.searchsorted(self.stores, last, "right")
-        rows = self.frame.iloc[self.order[self.starts[low] : self.starts[high]]].reset_index(drop=True)
+        rows = self.frame.iloc[self.rows(first, last)].reset_index(drop=True)
         return rows.astype({c.STORE_ID: object, c.SKU: object})
 
 

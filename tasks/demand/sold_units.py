@@ -12,6 +12,7 @@ from schemas.panel import FloatArray
 from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.sales import CellPart, weighted_count
 from tasks.demand.cleaning.stock_outs import StockOuts
+from tasks.storage.mapped import zeros
 
 # Eight weeks, the window of recent units.
 RECENT_PERIODS = {"D": 56, "W": 8, "MS": 2}
@@ -28,7 +29,7 @@ def sold_units(prepared: Prepared, stock_outs: StockOuts | None = None) -> pd.Da
         store_id and sku (categories), recent_units and total_units, sorted by both.
     """
     cells = prepared.cells
-    recent, total = np.zeros((2, len(cells.pair_sku)))
+    recent, total = (zeros(len(cells.pair_sku), np.float64) for _ in range(2))
     since = cells.end - RECENT_PERIODS[cells.frequency.kind]
     for part in cells.parts():
         units = np.where(part.marked(prepared.outliers), 0.0, part.units)
@@ -60,10 +61,15 @@ def last_stock(stock: pd.DataFrame, as_of: date) -> pd.DataFrame:
         One row per (store, SKU): on_hand and the in_transit columns of the table, ids as the table has them.
     """
     carried = [name for name in stock.columns if name == c.IN_TRANSIT or _is_numbered(name)]
-    if c.DATE in stock.columns:
-        stock = stock.loc[stock[c.DATE] <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")
-        stock = stock.drop_duplicates([c.STORE_ID, c.SKU], keep="last")
-    return stock[[c.STORE_ID, c.SKU, c.ON_HAND, *carried]].reset_index(drop=True)
+    return last_counts(stock, as_of)[[c.STORE_ID, c.SKU, c.ON_HAND, *carried]].reset_index(drop=True)
+
+
+def last_counts(stock: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    """The rows of :func:`last_stock` with all columns of the table."""
+    if c.DATE not in stock.columns:
+        return stock
+    known = stock.loc[stock[c.DATE] <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")
+    return known.drop_duplicates([c.STORE_ID, c.SKU], keep="last")
 
 
 def _is_numbered(name: str) -> bool:

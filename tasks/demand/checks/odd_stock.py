@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
 from schemas.errors import first_few, numbered
-from schemas.panel import FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.checks.packs import available_in_center, stock_in_packs
+from tasks.demand.checks.stock_sums import LEAST, MOST, ROWS, TOTAL, RecentSales, StockSums
 from tasks.demand.words import holding, plain
 
 if TYPE_CHECKING:
@@ -23,74 +22,56 @@ if TYPE_CHECKING:
 _FEWEST_STORES = 3
 
 
-def odd_stock(prepared: Prepared, counted: pd.DataFrame, pair: IndexArray) -> list[Alarm]:
+def odd_stock(prepared: Prepared, sums: StockSums, recent: RecentSales) -> list[Alarm]:
     """Return the alarms on the last counts.
 
     Args:
         prepared: corrected and summed tables.
-        counted: store_id, sku and on_hand of the last count.
-        pair: the pair of each of its rows; -1 where the pair has no sales row.
+        sums: of the last counts.
+        recent: recent sales.
     """
     return [
-        *_implausible(prepared, counted, pair),
+        *_implausible(prepared, sums, recent),
         *_nothing_to_send(prepared),
         *_overdue(prepared),
-        *_not_goods(prepared, counted),
+        *_not_goods(prepared, sums),
     ]
 
 
-def _implausible(prepared: Prepared, counted: pd.DataFrame, pair: IndexArray) -> list[Alarm]:
+def _implausible(prepared: Prepared, sums: StockSums, recent: RecentSales) -> list[Alarm]:
     """Stock in another unit than the sales, or of another place or time."""
-    recent, whole = _recent_units(prepared)
     found = [
-        *_other_unit(prepared, counted, pair, recent, whole),
-        *stock_in_packs(prepared, counted, pair, recent),
-        *_same_everywhere(counted),
-        *_dc_is_sum(prepared, counted),
+        *_other_unit(prepared, sums, recent),
+        *stock_in_packs(prepared, sums, recent),
+        *_same_everywhere(sums),
+        *_dc_is_sum(prepared, sums),
         *_after_sales(prepared),
     ]
     return [raise_alarm("stock_implausible", f"stock: {text}", count=count) for text, count in found]
 
 
-def _recent_units(prepared: Prepared) -> tuple[FloatArray, bool]:
-    """Units of each store and SKU in the last periods, and whether all sales are whole numbers."""
-    cells = prepared.cells
-    recent, whole = np.zeros(len(cells.pair_sku)), True
-    for part in cells.parts():
-        whole &= bool((part.units % 1 == 0).all())
-        late = part.cell_period >= cells.end - LIMITS.stock_window[cells.frequency.kind]
-        recent[part.pairs] += np.bincount(part.cell_pair[late], part.units[late], minlength=len(part.pairs))
-    return recent, whole
-
-
-def _other_unit(
-    prepared: Prepared, counted: pd.DataFrame, pair: IndexArray, recent: FloatArray, whole: bool
-) -> Iterator[tuple[str, int]]:
+def _other_unit(prepared: Prepared, sums: StockSums, recent: RecentSales) -> Iterator[tuple[str, int]]:
     cells = prepared.cells
     window = LIMITS.stock_window[cells.frequency.kind]
-    fractions = counted[c.ON_HAND] % 1 != 0
-    if whole and fractions.sum() >= max(LIMITS.fewest_skus, LIMITS.stock_share * len(counted)):
+    if recent.whole and sums.fractions >= max(LIMITS.fewest_skus, LIMITS.stock_share * sums.rows):
         yield (
-            f"{int(fractions.sum()):,} of {len(counted):,} rows have fractions, and all sales are whole numbers. Is it "
+            f"{sums.fractions:,} of {sums.rows:,} rows have fractions, and all sales are whole numbers. Is it "
             "an amount of money, or in another unit? Deliver the stock in units of sale",
-            int(fractions.sum()),
+            sums.fractions,
         )
-    sold = (pair >= 0) & (recent[pair] > 0)
-    stock, units = counted[c.ON_HAND].to_numpy()[sold].sum(), recent[pair[sold]].sum()
-    years = stock / max(units, 1) * window / cells.frequency.periods_per_year
-    if sold.sum() >= LIMITS.fewest_skus and years > LIMITS.stock_years:
+    years = sums.sold_stock / max(sums.sold_units, 1) * window / cells.frequency.periods_per_year
+    if sums.sold >= LIMITS.fewest_skus and years > LIMITS.stock_years:
         yield (
             f"the SKUs that sold in the last {window} periods have stock for {years:,.1f} years. Is it in another unit "
             "than the sales, or of the whole company?",
-            int(sold.sum()),
+            sums.sold,
         )
 
 
-def _same_everywhere(counted: pd.DataFrame) -> Iterator[tuple[str, int]]:
-    of_sku = counted.groupby(c.SKU)[c.ON_HAND].agg(["min", "max", "size"])
-    of_sku = of_sku[of_sku["size"] >= _FEWEST_STORES]
-    same = of_sku["min"] == of_sku["max"]
-    values = of_sku.loc[same, "min"].nunique()
+def _same_everywhere(sums: StockSums) -> Iterator[tuple[str, int]]:
+    of_sku = sums.skus[sums.skus[ROWS] >= _FEWEST_STORES]
+    same = of_sku[LEAST] == of_sku[MOST]
+    values = of_sku.loc[same, LEAST].nunique()
     if len(of_sku) >= LIMITS.fewest_skus <= values and same.mean() >= LIMITS.same_export:
         yield (
             f"{int(same.sum()):,} of {len(of_sku):,} SKUs have the same stock in all their stores. Is it the stock of "
@@ -99,11 +80,11 @@ def _same_everywhere(counted: pd.DataFrame) -> Iterator[tuple[str, int]]:
         )
 
 
-def _dc_is_sum(prepared: Prepared, counted: pd.DataFrame) -> Iterator[tuple[str, int]]:
+def _dc_is_sum(prepared: Prepared, sums: StockSums) -> Iterator[tuple[str, int]]:
     held = available_in_center(prepared)
     if held is None:
         return
-    stores = counted.groupby(c.SKU)[c.ON_HAND].sum().reindex(held.index, fill_value=0.0)
+    stores = sums.skus[TOTAL].reindex(held.index, fill_value=0.0)
     some = held[held > 0].index
     same = held[some] == stores[some]
     if len(some) >= LIMITS.fewest_skus and same.mean() >= LIMITS.same_export:
@@ -180,13 +161,13 @@ def _after_sales(prepared: Prepared) -> Iterator[tuple[str, int]]:
             )
 
 
-def _not_goods(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
+def _not_goods(prepared: Prepared, sums: StockSums) -> list[Alarm]:
     """Bags, gift cards and services by their names, which sell and have no stock row anywhere."""
     products = prepared.tables["products"]
     if c.NAME not in products.columns:
         return []
     center = prepared.tables.get("dc_stock")
-    stocked = {*counted[c.SKU], *(center[c.SKU].astype(str) if center is not None else ())}
+    stocked = {*sums.skus.index, *(center[c.SKU].astype(str) if center is not None else ())}
     names = products.set_index(products[c.SKU].astype(str))[c.NAME]
     sold = [sku for sku in prepared.cells.skus.astype(str) if sku not in stocked]
     found = [sku for sku in sold if holding("service").fullmatch(plain(str(names.get(sku) or "")))]

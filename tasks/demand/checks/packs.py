@@ -11,8 +11,9 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
-from schemas.panel import FloatArray, IndexArray
+from schemas.panel import FloatArray
 from tasks.demand.checks.limits import LIMITS
+from tasks.demand.checks.stock_sums import RecentSales, StockSums
 from tasks.demand.cleaning.exposure import period_days
 
 if TYPE_CHECKING:
@@ -24,45 +25,37 @@ _YEAR = 365.25
 _NEAR, _ERRORS = 0.5, 4.0
 
 
-def stock_in_packs(
-    prepared: Prepared, counted: pd.DataFrame, pair: IndexArray, recent: FloatArray
-) -> Iterator[tuple[str, int]]:
+def stock_in_packs(prepared: Prepared, sums: StockSums, recent: RecentSales) -> Iterator[tuple[str, int]]:
     """Find stock that is a small part of the sales, or that falls with the pack size.
 
     Args:
         prepared: corrected and summed tables.
-        counted: the last counts, with the units in transit.
-        pair: the pair of each of its rows; -1 where the pair has no sales row.
-        recent: shape (p,); recent sales of each store and SKU.
+        sums: of the last counts.
+        recent: recent sales.
 
     Yields:
         Text and number of SKUs (or of stores and SKUs) of each finding.
     """
     cells = prepared.cells
-    coming = [name for name in counted.columns if name == c.IN_TRANSIT or name.startswith(f"{c.IN_TRANSIT}_")]
-    held = counted[[c.ON_HAND, *coming]].clip(lower=0).sum(axis=1).to_numpy()
-    sells = (pair >= 0) & (recent[pair] > 0)
-    held, units, sku = held[sells], recent[pair[sells]], cells.pair_sku[pair[sells]]
     kind = cells.frequency.kind
     days = period_days(cells.frequency, cells.periods[: cells.end])[-LIMITS.stock_window[kind] :]
-    lasts = held.sum() / max(units.sum(), 1) * days.sum()
+    lasts = sums.sold_held / max(sums.sold_units, 1) * days.sum()
     few = lasts < LIMITS.least_stock_days[kind]
-    if len(held) >= LIMITS.fewest_skus and (held <= 0).mean() <= LIMITS.stock_share and few and lasts > 0:
+    empty = sums.sold_empty / max(sums.sold, 1)
+    if sums.sold >= LIMITS.fewest_skus and empty <= LIMITS.stock_share and few and lasts > 0:
         yield (
             f"the SKUs that sold in the last {len(days)} periods have stock and units in transit for {lasts:.1f} days "
-            f"of sales, although only {(held <= 0).mean():.0%} of {len(held):,} stores and SKUs have none. Is it in "
+            f"of sales, although only {empty:.0%} of {sums.sold:,} stores and SKUs have none. Is it in "
             "boxes or packs? Deliver it in units of sale",
-            len(held),
+            sums.sold,
         )
         return
-    size = len(cells.skus)
-    of_sku, sold = np.bincount(sku, held, minlength=size), np.bincount(sku, units, minlength=size)
-    count = _falls_with_packs(prepared, of_sku, sold)
+    count = _falls_with_packs(prepared, sums.held_of_sku, sums.units_of_sku)
     if count:
         yield _in_packs("stock", count), count
     available = available_in_center(prepared)
     if available is not None:
-        everywhere = np.bincount(cells.pair_sku, recent, minlength=size)
+        everywhere = np.bincount(cells.pair_sku, recent.units, minlength=len(cells.skus))
         center = available.reindex(cells.skus.astype(str), fill_value=0).to_numpy()
         count = _falls_with_packs(prepared, center, everywhere)
         if count:
@@ -119,16 +112,16 @@ def pack_sizes(prepared: Prepared) -> list[Alarm]:
     pack, cells = _packs(prepared), prepared.cells
     if np.isnan(pack).all():
         return []
-    first, units = np.full(len(cells.pair_sku), cells.end), np.zeros(len(cells.pair_sku))
-    for part in cells.parts():
-        np.minimum.at(first, part.pairs[part.cell_pair], part.cell_period)
-        units[part.pairs] += np.bincount(part.cell_pair, part.units, minlength=len(part.pairs))
     days = np.append(0, np.cumsum(period_days(cells.frequency, cells.periods[: cells.end])))
-    since = days[-1] - days[first]
-    # The rate of a new SKU is not known.
-    rate = np.where(since >= LIMITS.pack_days, units / np.maximum(since, 1) * _YEAR, np.nan)
     best = np.zeros(len(cells.skus))
-    np.fmax.at(best, cells.pair_sku, rate)
+    for part in cells.parts():
+        first = np.full(len(part.pairs), cells.end)
+        np.minimum.at(first, part.cell_pair, part.cell_period)
+        units = np.bincount(part.cell_pair, part.units, minlength=len(part.pairs))
+        since = days[-1] - days[first]
+        # The rate of a new SKU is not known.
+        rate = np.where(since >= LIMITS.pack_days, units / np.maximum(since, 1) * _YEAR, np.nan)
+        np.fmax.at(best, part.pair_sku, rate)
     with np.errstate(divide="ignore", invalid="ignore"):
         years = pack / best
     large = np.flatnonzero((best > 0) & (years > LIMITS.stock_years))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,19 +11,15 @@ import pandas as pd
 from schemas import columns as c
 from schemas.alarms import Alarm, alarm_of_rows, raise_alarm
 from schemas.errors import first_few, numbered
-from schemas.panel import BoolArray, IndexArray
+from schemas.panel import BoolArray, FloatArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.checks.odd_stock import odd_stock
-from tasks.demand.cleaning.exposure import pairs_of
+from tasks.demand.checks.stock_sums import NEWEST, TOTAL, RecentSales, StockSums, zero_stores
 from tasks.demand.cleaning.sales import SaleCells
-from tasks.demand.sold_units import last_stock
+from tasks.storage.mapped import blocks, filled
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.prepared import Prepared
-
-_PAIR = [c.STORE_ID, c.SKU]
-# A pair sold lately if it has sales in this many last periods with sales.
-_LATELY = {"D": 7, "W": 2, "MS": 1}
 
 
 def stock_alarms(prepared: Prepared) -> list[Alarm]:
@@ -30,8 +27,7 @@ def stock_alarms(prepared: Prepared) -> list[Alarm]:
     stock = prepared.tables.get("stock")
     if stock is None:
         return []
-    counted = last_stock(stock, prepared.as_of)
-    if counted.empty:
+    if stock.empty or (c.DATE in stock.columns and not (stock[c.DATE] <= pd.Timestamp(prepared.as_of)).any()):
         return [
             raise_alarm(
                 "stock_not_counted",
@@ -39,18 +35,17 @@ def stock_alarms(prepared: Prepared) -> list[Alarm]:
                 count=len(stock),
             )
         ]
-    pair = pairs_of(counted[c.STORE_ID], counted[c.SKU], prepared.cells)
-    lately = _sold_lately(prepared)
-    counted = counted.astype({c.STORE_ID: str, c.SKU: str})
+    recent = RecentSales.of(prepared)
+    sums = StockSums.of(prepared, stock, recent)
     return [
         *_undated(prepared, stock),
-        *_old(prepared, stock),
-        *_missing_rows(prepared.cells, counted, pair, lately),
-        *_zeros(prepared.cells, counted, pair, lately),
+        *_old(prepared, sums),
+        *_missing_rows(prepared.cells, sums, recent.lately),
+        *_zeros(prepared.cells, sums),
         *_transit_twice(stock),
-        *_old_pairs(stock, prepared),
-        *odd_stock(prepared, counted, pair),
-        *_above_capacity(prepared, counted),
+        *_old_pairs(sums),
+        *odd_stock(prepared, sums, recent),
+        *_above_capacity(prepared, sums),
     ]
 
 
@@ -68,13 +63,12 @@ def _undated(prepared: Prepared, stock: pd.DataFrame) -> list[Alarm]:
     ]
 
 
-def _old(prepared: Prepared, stock: pd.DataFrame) -> list[Alarm]:
+def _old(prepared: Prepared, sums: StockSums) -> list[Alarm]:
     """Counts that are older than the last sales of their store."""
-    if c.DATE not in stock.columns:
+    if NEWEST not in sums.stores.columns:
         return []
     cells, facts = prepared.cells, prepared.lines.facts
-    known = stock.loc[stock[c.DATE] <= pd.Timestamp(prepared.as_of)]
-    counted = known.groupby(known[c.STORE_ID].astype(str))[c.DATE].max()
+    counted = sums.stores[NEWEST]
     days = facts.last_of_store[facts.of_store > 0].astype("datetime64[D]").astype("datetime64[ns]")
     last = pd.Series(days, index=cells.stores.astype(str))
     age = (last - counted.reindex(last.index)).dt.days
@@ -99,17 +93,14 @@ def _old(prepared: Prepared, stock: pd.DataFrame) -> list[Alarm]:
     ]
 
 
-def _missing_rows(cells: SaleCells, counted: pd.DataFrame, pair: IndexArray, lately: BoolArray) -> list[Alarm]:
+def _missing_rows(cells: SaleCells, sums: StockSums, lately: BoolArray) -> list[Alarm]:
     """Pairs that sold lately and have no stock row."""
-    sold, there = int(lately.sum()), np.zeros(len(lately), dtype=bool)
-    there[pair[pair >= 0]] = True
-    absent = np.flatnonzero(lately & ~there)
+    sold, absent = int(lately.sum()), np.flatnonzero(lately & ~sums.counted)
     if not sold or len(absent) < LIMITS.stock_share * sold:
         return []
-    zeros = bool((counted[c.ON_HAND] <= 0).any())
     why = (
         "Deliver a row for every SKU of a store"
-        if zeros
+        if sums.empty
         else "No row has a stock of 0, so that the export seems to leave zeros out"
     )
     return [
@@ -123,21 +114,18 @@ def _missing_rows(cells: SaleCells, counted: pd.DataFrame, pair: IndexArray, lat
     ]
 
 
-def _zeros(cells: SaleCells, counted: pd.DataFrame, pair: IndexArray, lately: BoolArray) -> list[Alarm]:
+def _zeros(cells: SaleCells, sums: StockSums) -> list[Alarm]:
     """Stores in which most SKUs that sold lately have a stock of 0."""
-    rows = np.flatnonzero((pair >= 0) & lately[pair])
-    store, empty = cells.pair_store[pair[rows]], counted[c.ON_HAND].to_numpy()[rows] <= 0
-    count, zeros = np.bincount(store, minlength=len(cells.stores)), np.bincount(store, empty, len(cells.stores))
-    odd = (zeros > LIMITS.returns_share * count) & (count >= LIMITS.fewest_skus)
+    count, rows = sums.lately_of_store, sums.zero_rows
+    odd = zero_stores(count, sums.zeros_of_store)
     if not odd.any():
         return []
-    rows = rows[empty & odd[store]]
     return [
         alarm_of_rows(
             "stock_zero",
             f"stock: in {numbered(int(odd.sum()), '# store[s]')} ({first_few(list(cells.stores[odd]))}) most SKUs that "
             f"sold lately have a stock of 0 ({len(rows):,} of {int(count[odd].sum()):,}). Check the count",
-            counted.iloc[rows],
+            rows,
         )
     ]
 
@@ -145,11 +133,18 @@ def _zeros(cells: SaleCells, counted: pd.DataFrame, pair: IndexArray, lately: Bo
 def _transit_twice(stock: pd.DataFrame) -> list[Alarm]:
     """Units in transit that are part of the stock: another column of the file is the stock without them."""
     coming = [name for name in stock.columns if name == c.IN_TRANSIT or name.startswith(f"{c.IN_TRANSIT}_")]
-    transit = stock[coming].fillna(0).sum(axis=1)
+    if not coming:
+        return []
+    transit = filled(len(stock), np.float64, lambda part: stock[coming].iloc[part].fillna(0).sum(axis=1).to_numpy())
     some = transit > 0
+
+    def everywhere(holds: Callable[[pd.DataFrame, FloatArray], pd.Series]) -> bool:
+        return all(holds(stock.iloc[part], transit[part]).all() for part in blocks(len(stock)))
+
     if some.sum() < LIMITS.fewest_skus:
         return []
-    if c.IN_TRANSIT in coming and len(coming) > 1 and (transit == 2 * stock[c.IN_TRANSIT].fillna(0)).all():
+    twice = c.IN_TRANSIT in coming and len(coming) > 1
+    if twice and everywhere(lambda rows, coming: coming == 2 * rows[c.IN_TRANSIT].fillna(0)):
         return [
             alarm_of_rows(
                 "transit_in_stock",
@@ -162,30 +157,22 @@ def _transit_twice(stock: pd.DataFrame) -> list[Alarm]:
     for name in stock.columns:
         if name in (c.ON_HAND, *coming) or not pd.api.types.is_float_dtype(stock[name]):
             continue
-        if (stock[name] + transit == stock[c.ON_HAND]).all():
-            rows = stock[some]
+        if everywhere(lambda rows, coming, name=name: rows[name] + coming == rows[c.ON_HAND]):
             return [
                 alarm_of_rows(
                     "transit_in_stock",
                     f"stock: in every row, on_hand is the column {name!r} plus the units in transit, which then count "
                     f"twice ({numbered(int(some.sum()), '# row[s]')}, {transit.sum():,.0f} units). Set "
                     f"sources.stock.columns.on_hand: {name}",
-                    rows,
+                    stock[some],
                 )
             ]
     return []
 
 
-def _old_pairs(stock: pd.DataFrame, prepared: Prepared) -> list[Alarm]:
+def _old_pairs(sums: StockSums) -> list[Alarm]:
     """Pairs that are not in the last count of their store, and have stock by an older one."""
-    if c.DATE not in stock.columns:
-        return []
-    known = stock.loc[stock[c.DATE] <= pd.Timestamp(prepared.as_of)].sort_values(c.DATE, kind="stable")
-    last = known.drop_duplicates(_PAIR, keep="last")
-    age = last.groupby(c.STORE_ID)[c.DATE].transform("max") - last[c.DATE]
-    # A store that counts a part of its SKUs every day has no date with most of them.
-    whole = (age == pd.Timedelta(0)).groupby(last[c.STORE_ID]).transform("mean") > LIMITS.contradicted
-    rows = last[whole & (age > pd.Timedelta(0)) & (last[c.ON_HAND] > 0)]
+    rows = sums.old_rows
     if len(rows) < LIMITS.fewest_skus:
         return []
     return [
@@ -199,12 +186,12 @@ def _old_pairs(stock: pd.DataFrame, prepared: Prepared) -> list[Alarm]:
     ]
 
 
-def _above_capacity(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
+def _above_capacity(prepared: Prepared, sums: StockSums) -> list[Alarm]:
     stores = prepared.tables["stores"]
     if c.STORAGE_CAPACITY not in stores.columns:
         return []
     capacity = pd.Series(stores[c.STORAGE_CAPACITY].to_numpy(dtype=np.float64), index=stores[c.STORE_ID].astype(str))
-    held = counted.groupby(c.STORE_ID)[c.ON_HAND].sum()
+    held = sums.stores[TOTAL]
     limit = capacity.reindex(held.index)
     above = held.index[(held > limit).to_numpy()]
     if above.empty:
@@ -219,13 +206,3 @@ def _above_capacity(prepared: Prepared, counted: pd.DataFrame) -> list[Alarm]:
             count=len(above),
         )
     ]
-
-
-def _sold_lately(prepared: Prepared) -> BoolArray:
-    """Shape (p,); whether a pair has sales in the last periods."""
-    cells = prepared.cells
-    lately = np.zeros(len(cells.pair_sku), dtype=bool)
-    for part in cells.parts():
-        late = part.cell_period >= cells.end - _LATELY[cells.frequency.kind]
-        lately[part.pairs[part.cell_pair[late & (part.units > 0)]]] = True
-    return lately

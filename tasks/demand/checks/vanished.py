@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tasks.demand.cleaning.exposure import StorePeriods
     from tasks.demand.cleaning.pair_periods import PairPeriods
     from tasks.demand.cleaning.prepared import Prepared
+    from tasks.demand.cleaning.sales import CellPart
     from tasks.demand.cleaning.stock_outs import StockOuts
 
 # Columns that describe a product.
@@ -139,23 +140,28 @@ def _in_stores(prepared: Prepared, stores: StorePeriods, missing: PairPeriods, f
     cells = prepared.cells
     end, kind = cells.end, cells.frequency.kind
     size = len(cells.pair_store)
-    rows = _Rows(np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64), np.zeros(size, dtype=bool))
-    for part in cells.parts():
-        own = _Rows.of(part.cell_pair * end + part.cell_period, len(part.pair_store), end, kind)
-        rows.first[part.pairs], rows.last[part.pairs], rows.gone[part.pairs] = own.first, own.last, own.gone
+    last_period, gone = np.zeros(size, dtype=np.int32), np.zeros(size, dtype=bool)
     silent = stores.silent[:, end - 1] | stores.ended
-    gone = rows.gone & ~silent[cells.pair_store]
+    sold = np.zeros(len(cells.skus) * end + 1, dtype=np.int64)  # rows before sku * end + period
+    for part in cells.parts():
+        rows = _Rows.of(part.cell_pair * end + part.cell_period, len(part.pair_store), end, kind)
+        last_period[part.pairs], gone[part.pairs] = rows.last, rows.gone & ~silent[part.pair_store]
+        np.add.at(sold, part.cell_sku * end + part.cell_period + 1, 1)
     if gone.sum() < LIMITS.fewest_skus:
         return []
-    for part in cells.parts() if missing.count or found.count else ():
-        pair, period = np.divmod(np.concatenate([missing.of(part), found.keys(part)]), cells.history)
-        pair = part.pairs[pair]
-        gone[pair[period > rows.last[pair]]] = False
-    gone &= _sold_elsewhere(prepared, rows, end)
+    np.cumsum(sold, out=sold)
+    for part in cells.parts():
+        own = gone[part.pairs]
+        if missing.count or found.count:
+            pair, period = np.divmod(np.concatenate([missing.of(part), found.keys(part)]), cells.history)
+            own[pair[period > last_period[part.pairs[pair]]]] = False
+        pairs = np.flatnonzero(own)
+        own[pairs] = _sold_elsewhere(part, pairs, last_period[part.pairs[pairs]].astype(np.int64), sold, end)
+        gone[part.pairs] = own
     named, concerned, skus, dates = [], [], set(), []
     for store in np.unique(cells.pair_store[gone]):
         place = slice(*np.searchsorted(cells.pair_store, [store, store + 1]).tolist())
-        lost, last_row = gone[place], rows.last[place]
+        lost, last_row = gone[place], last_period[place]
         last = np.sort(last_row[lost])
         # The largest number that vanished within a few periods, because a slow SKU has its last row some periods before
         # the others.
@@ -190,21 +196,21 @@ def _in_stores(prepared: Prepared, stores: StorePeriods, missing: PairPeriods, f
     ]
 
 
-def _sold_elsewhere(prepared: Prepared, rows: _Rows, end: int) -> BoolArray:
-    """Pairs whose SKU still has about as many rows in the other stores after the pair's last row as before it."""
-    cells = prepared.cells
-    base, stop = cells.pair_sku * end, rows.last + 1
+def _sold_elsewhere(part: CellPart, pairs: IndexArray, last: IndexArray, sold: IndexArray, end: int) -> BoolArray:
+    """Whether SKUs still have about as many rows in the other stores after the pairs' last rows as before them.
+
+    Args:
+        part: the cells of some series.
+        pairs: shape (k,); numbers of pairs in the part.
+        last: shape (k,); period of their last row.
+        sold: rows in all stores before ``sku * end + period``.
+        end: number of periods up to the last one with a row.
+    """
+    base, stop = part.pair_sku[pairs] * end, last + 1
     low = np.maximum(stop - (end - stop), 0)
-    sold = np.zeros(len(cells.skus) * end + 1, dtype=np.int64)  # rows before sku * end + period
-    before = np.zeros(len(base), dtype=np.int64)
-    for own in cells.parts():
-        np.add.at(sold, own.pair_sku[own.cell_pair] * end + own.cell_period + 1, 1)
-        keys = own.cell_pair * end + own.cell_period  # sorted by pair and period
-        pairs = own.pairs
-        first = np.arange(len(own.pair_sku)) * end
-        before[pairs] -= np.searchsorted(keys, first + stop[pairs]) - np.searchsorted(keys, first + low[pairs])
-    np.cumsum(sold, out=sold)
+    keys = part.cell_pair * end + part.cell_period  # sorted by pair and period
+    own = np.searchsorted(keys, pairs * end + stop) - np.searchsorted(keys, pairs * end + low)
+    before = sold[base + stop] - sold[base + low] - own
     after = sold[base + end] - sold[base + stop]
-    before += sold[base + stop] - sold[base + low]
-    shown: BoolArray = (after >= LIMITS.together[cells.frequency.kind]) & (after >= _STILL_SOLD * before)
+    shown: BoolArray = (after >= LIMITS.together[part.frequency.kind]) & (after >= _STILL_SOLD * before)
     return shown

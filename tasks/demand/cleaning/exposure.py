@@ -207,10 +207,14 @@ def out_of_stock(availability: pd.DataFrame | None, cells: SaleCells, as_of: dat
 def pairs_of(store_ids: pd.Series, skus: pd.Series, cells: CellIndex) -> IndexArray:
     """Index of the pair of each store and SKU; -1 where the pair has no sales row."""
     store, sku = _places(cells.stores, store_ids), _places(cells.skus, skus)
-    keys = cells.pair_store * len(cells.skus) + cells.pair_sku
+    known = store[store >= 0]
+    if not len(known):
+        return np.full(len(store), -1)
+    low, high = np.searchsorted(cells.pair_store, [known.min(), known.max() + 1])
+    keys = cells.pair_store[low:high] * len(cells.skus) + cells.pair_sku[low:high]
     wanted = store * len(cells.skus) + sku
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where((store >= 0) & (sku >= 0) & (keys[at] == wanted), at, -1)
+    return np.where((store >= 0) & (sku >= 0) & (keys[at] == wanted), low + at, -1)
 
 
 def _places(names: TextArray, ids: pd.Series) -> IndexArray:
