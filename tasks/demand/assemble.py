@@ -13,7 +13,7 @@ from schemas.alarms import Alarm
 from schemas.panel import Panel
 from schemas.records import PanelRecord, PanelRef, Record, Summary, TableRef
 from schemas.settings.slices import PanelSlice
-from schemas.tables import SALES
+from schemas.tables import SALES, STOCK
 from tasks.demand.cleaning.lines import LINE_COLUMNS, SHARD_LINES, LineBlocks
 from tasks.demand.cleaning.prepared import Prepared, prepare
 from tasks.demand.new_series import NewPairs, new_alarms, new_pairs, new_series, superseded_alarm
@@ -22,7 +22,7 @@ from tasks.demand.panel_frames import panel_tables
 from tasks.demand.panel_parts import PanelParts
 from tasks.demand.profile import profile
 from tasks.demand.sku_facts import fact_parts, planned_sku_prices
-from tasks.demand.stored import series_in_scope
+from tasks.demand.stored import series_in_scope, stored_table
 from tasks.storage.arrow_tables import PART_ROWS, of_size
 from tasks.storage.lake import Lake
 
@@ -68,7 +68,11 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watc
         DataContractError: no sales before ``as_of``.
         ConfigError: the scope names a store or category without sales.
     """
-    tables = {name: lake.read_table(ref) for name, ref in inputs.tables.items() if name != SALES.name}
+    tables = {
+        name: stored_table(lake, ref) if name == STOCK.name else lake.read_table(ref)
+        for name, ref in inputs.tables.items()
+        if name != SALES.name
+    }
     prepared = prepare(tables, use, inputs.as_of, sale_lines(lake, inputs.tables[SALES.name]))
     judged = judge_sales(prepared)
     new = new_pairs(prepared)

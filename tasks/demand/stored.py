@@ -17,7 +17,7 @@ from schemas.panel import BoolArray, IndexArray, Panel
 from schemas.records import PanelRef, TableRef
 from tasks.demand.panel_frames import CLOSED, EVENT_SHARE, FEATURES, HISTORY, PERIODS, ROWS, SERIES, from_frames
 from tasks.storage.lake import Lake
-from tasks.storage.mapped import empty, release
+from tasks.storage.mapped import empty, joined, joined_texts, release
 
 
 def load_panel(lake: Lake, ref: PanelRef, frequency: Frequency, series: IndexArray | None = None) -> Panel:
@@ -92,6 +92,21 @@ def _columns(lake: Lake, ref: TableRef, names: Sequence[str] | None = None) -> p
         start += len(block)
         if start < ref.rows:
             release()
+    return pd.DataFrame(columns, copy=False)
+
+
+def stored_table(lake: Lake, ref: TableRef) -> pd.DataFrame:
+    """A stored table with a row per store and SKU: ids are categories, and numbers, dates and ids may be on disk."""
+    columns: dict[str, pd.Series] = {}
+    for name, kind in next(lake.read_blocks(ref, rows=1)).dtypes.items():
+        parts = (block[name] for block in lake.read_blocks(ref, (str(name),), (c.STORE_ID, c.SKU)))
+        if name in (c.STORE_ID, c.SKU):
+            columns[name] = joined_texts(parts, ref.rows)
+        elif kind == np.float64 or pd.api.types.is_datetime64_dtype(kind):
+            columns[name] = pd.Series(joined((part.to_numpy() for part in parts), ref.rows, kind), copy=False)
+        else:
+            columns[name] = pd.concat(parts, ignore_index=True)
+        release()
     return pd.DataFrame(columns, copy=False)
 
 

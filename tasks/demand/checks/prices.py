@@ -13,7 +13,8 @@ from schemas.alarms import Alarm, raise_alarm
 from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, FloatArray
 from tasks.demand.checks.limits import LIMITS
-from tasks.demand.cleaning.sales import TextArray
+from tasks.demand.cleaning.sales import TextArray, blocks_of
+from tasks.storage.mapped import filled, release, zeros
 
 if TYPE_CHECKING:
     from tasks.demand.cleaning.prepared import Prepared
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # With fewer stores, the different one cannot be identified.
 _FEWEST_STORES = 3
 _FREE = "free"
+# Pairs that are compared at once; a SKU or store is never divided.
+_PAIRS = 1 << 18
 # Amounts that grow by at most this power of the units are prices per unit.
 _PER_UNIT = 0.2
 # Sum of squares of the logarithms of a SKU's units, from which its amounts show that.
@@ -128,7 +131,7 @@ def price_levels(prepared: Prepared) -> list[Alarm]:
     compared with the price of the products table in the same way, with the factor of another unit.
     """
     cells = prepared.cells
-    units, amount = np.zeros(len(cells.pair_sku)), np.zeros(len(cells.pair_sku))
+    units, amount = (zeros(len(cells.pair_sku), np.float64) for _ in range(2))
     for part in cells.parts():
         units[part.pairs] += np.bincount(part.cell_pair, part.priced_units, minlength=len(part.pairs))
         amount[part.pairs] += np.bincount(part.cell_pair, part.priced_amount, minlength=len(part.pairs))
@@ -139,21 +142,19 @@ def price_levels(prepared: Prepared) -> list[Alarm]:
 
 
 def _of_stores(cells: SaleCells, units: FloatArray, amount: FloatArray) -> list[Alarm]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        price = np.where(units > 0, amount / units, np.nan)
-    pairs = pd.DataFrame({"store": cells.pair_store, c.SKU: cells.pair_sku, "price": price})
-    pairs = pairs[pairs["price"] > 0]
-    if pairs["store"].nunique() < _FEWEST_STORES:
+    ratio = _ratios(cells, units, amount)
+    if ratio is None:
         return []
-    usual = pairs.groupby(c.SKU)["price"].transform("median")
-    common = pairs.groupby(c.SKU)["price"].transform("size") >= _FEWEST_STORES
-    ratio = np.log(pairs["price"] / usual)[common]
-    of_store = ratio.groupby(pairs["store"])
-    level = of_store.median()
-    near = (ratio - level.reindex(pairs["store"][common]).to_numpy()).abs() <= np.log(1 + LIMITS.price_noise)
-    same = near.groupby(pairs["store"]).mean()
-    odd = level[(level.abs() >= np.log(LIMITS.price_level)) & (same >= LIMITS.units_skus)]
-    odd = odd[of_store.size().reindex(odd.index) >= LIMITS.fewest_skus]
+    found = []
+    for pairs in cells.store_blocks(_PAIRS):
+        known = pd.Series(ratio[pairs], index=cells.pair_store[pairs]).dropna()
+        of_store = known.groupby(level=0)
+        level = of_store.median()
+        near = (known - level.reindex(known.index).to_numpy()).abs() <= np.log(1 + LIMITS.price_noise)
+        same = near.groupby(level=0).mean()
+        odd = (level.abs() >= np.log(LIMITS.price_level)) & (same >= LIMITS.units_skus)
+        found.append(level[odd & (of_store.size() >= LIMITS.fewest_skus)])
+    odd = pd.concat(found)
     if odd.empty:
         return []
     named = [f"{cells.stores[at]} ({np.exp(value):.3g} times)" for at, value in odd.items()]
@@ -168,6 +169,25 @@ def _of_stores(cells: SaleCells, units: FloatArray, amount: FloatArray) -> list[
             count=len(odd),
         )
     ]
+
+
+def _ratios(cells: SaleCells, units: FloatArray, amount: FloatArray) -> FloatArray | None:
+    """Logarithm of the price of each pair as a multiple of the SKU's usual one, NaN without a usual one, shape (p,).
+
+    None if few stores have prices.
+    """
+    ratio = filled(len(units), np.float64, lambda part: np.full(part.stop - part.start, np.nan))
+    stores = np.zeros(len(cells.stores), dtype=bool)
+    for every in blocks_of(cells.pair_sku, _PAIRS):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            price = np.where(units[every] > 0, amount[every] / units[every], np.nan)
+        rows, price = every[price > 0], pd.Series(price[price > 0])
+        stores[cells.pair_store[rows]] = True
+        of_sku = price.groupby(cells.pair_sku[rows])
+        common = (of_sku.transform("size") >= _FEWEST_STORES).to_numpy()
+        ratio[rows[common]] = np.log(price / of_sku.transform("median")).to_numpy()[common]
+        release()
+    return ratio if stores.sum() >= _FEWEST_STORES else None
 
 
 def _single_prices(skus: TextArray, ratio: FloatArray) -> list[Alarm]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.frequency import Frequency
 from schemas.panel import BoolArray, FloatArray, IndexArray
-from tasks.storage.mapped import zeros
+from tasks.storage.mapped import release, zeros
 from tasks.storage.shards import Arrays
 
 NO_EVENT = "NOEVENTO"
@@ -21,6 +21,8 @@ NO_EVENT = "NOEVENTO"
 BLOCK_LINES = 1 << 19
 # Series times periods that are worked on at once.
 PART_VALUES = 1 << 19
+# Parts after which the memory of mapped files is released.
+_RELEASED = 16
 # Arrays of a part, as they are kept.
 CELL_PERIOD, UNITS, PRICED_UNITS, PRICED_AMOUNT, CELL_PAIR = "period", "units", "priced_units", "amount", "pair"
 
@@ -192,6 +194,8 @@ class SaleCells(CellIndex):
     def parts(self) -> Iterator[CellPart]:
         """Yield the cells of consecutive series, about :data:`PART_VALUES` series times periods at a time."""
         for number, pairs in enumerate(self.part_pairs):
+            if number % _RELEASED == _RELEASED - 1:
+                release()
             of_series = slice(int(self.part_series[number]), int(self.part_series[number + 1]))
             yield CellPart(
                 frequency=self.frequency,
@@ -208,6 +212,16 @@ class SaleCells(CellIndex):
                 number=number,
                 arrays=self.arrays,
             )
+
+    def store_blocks(self, size: int) -> Iterator[slice]:
+        """Yield the pairs of consecutive stores, about ``size`` pairs at a time; a store is never divided."""
+        ends = np.searchsorted(self.pair_store, np.arange(len(self.stores)), "right")
+        first = 0
+        while first < len(self.pair_store):
+            last = int(ends[min(np.searchsorted(ends, first + size), len(ends) - 1)])
+            yield slice(first, last)
+            first = last
+            release()
 
     def sku_units(self) -> FloatArray:
         """Units of all stores per SKU and period, shape (K, T)."""

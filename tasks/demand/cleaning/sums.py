@@ -25,6 +25,7 @@ from tasks.demand.cleaning.sales import (
     SaleCells,
     sums_by,
 )
+from tasks.storage.mapped import empty, filled
 from tasks.storage.shards import Arrays, Rows
 
 
@@ -183,10 +184,14 @@ class _Sums:
     def cells(self, frequency: Frequency, periods: pd.DatetimeIndex) -> SaleCells:
         """All cells."""
         keys, series = np.concatenate(self.pair_keys), np.concatenate(self.series_keys)
+        size, lengths = len(keys), [len(part) for part in self.pair_keys]
+        self.pair_keys.clear()
         order = np.argsort(keys)
-        place = np.empty(len(keys), dtype=np.int64)
-        place[order] = np.arange(len(keys))
+        place = empty(size, np.int64)
+        place[order] = np.arange(size)
         keys = keys[order]
+        pair_series = np.concatenate(self.pair_series)
+        self.pair_series.clear()
         count = int(self.stores.sum())
         units = self.store_units.reshape(count, -1)
         return SaleCells(
@@ -196,16 +201,16 @@ class _Sums:
             skus=self.lines.skus[self.lines.used],
             series_store=series // self.categories,
             series_category=self.lines.categories[series % self.categories],
-            pair_store=keys // self.skus,
-            pair_sku=keys % self.skus,
-            pair_series=np.concatenate(self.pair_series)[order],
+            pair_store=filled(size, np.int64, lambda part: keys[part] // self.skus),
+            pair_sku=filled(size, np.int64, lambda part: keys[part] % self.skus),
+            pair_series=filled(size, np.int64, lambda part: pair_series[order[part]]),
             end=self.end,
             store_rows=self._rows().reshape(count, -1),
             store_units=units,
             store_days=self.store_days.reshape(count, -1) if self.with_days else units,
             first_day=self.first_day,
             part_series=np.array(self.starts),
-            part_pairs=np.split(place, np.cumsum([len(part) for part in self.pair_keys])[:-1]),
+            part_pairs=np.split(place, np.cumsum(lengths)[:-1]),
             arrays=self.arrays,
         )
 
