@@ -14,8 +14,8 @@ from schemas.errors import first_few, numbered
 from schemas.panel import BoolArray, FloatArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.checks.odd_stock import odd_stock
-from tasks.demand.checks.stock_sums import NEWEST, TOTAL, RecentSales, StockSums, zero_stores
-from tasks.demand.cleaning.sales import SaleCells
+from tasks.demand.checks.stock_sums import NEWEST, TOTAL, RecentSales, StockSums
+from tasks.demand.cleaning.sales import SaleCells, distinct
 from tasks.storage.mapped import blocks, filled
 
 if TYPE_CHECKING:
@@ -116,16 +116,19 @@ def _missing_rows(cells: SaleCells, sums: StockSums, lately: BoolArray) -> list[
 
 def _zeros(cells: SaleCells, sums: StockSums) -> list[Alarm]:
     """Stores in which most SKUs that sold lately have a stock of 0."""
-    count, rows = sums.lately_of_store, sums.zero_rows
-    odd = zero_stores(count, sums.zeros_of_store)
+    count, zeros = sums.lately_of_store, sums.zeros_of_store
+    odd = (zeros > LIMITS.returns_share * count) & (count >= LIMITS.fewest_skus)
     if not odd.any():
         return []
+    sku, rows = distinct(cells.pair_sku[sums.zero & odd[cells.pair_store]]), int(zeros[odd].sum())
     return [
-        alarm_of_rows(
+        raise_alarm(
             "stock_zero",
             f"stock: in {numbered(int(odd.sum()), '# store[s]')} ({first_few(list(cells.stores[odd]))}) most SKUs that "
-            f"sold lately have a stock of 0 ({len(rows):,} of {int(count[odd].sum()):,}). Check the count",
-            rows,
+            f"sold lately have a stock of 0 ({rows:,} of {int(count[odd].sum()):,}). Check the count",
+            stores=sorted(map(str, cells.stores[odd])),
+            skus=sorted(map(str, cells.skus[sku])),
+            count=rows,
         )
     ]
 

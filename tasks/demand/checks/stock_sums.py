@@ -75,7 +75,7 @@ class StockSums:
         skus: by SKU of the stock table: least, most and total stock, and rows.
         stores: by store of the stock table: total stock, and the newest date if it has dates.
         counted: shape (p,); the pair has a row.
-        zero_rows: rows that sold lately and have no stock, of stores in which most have none.
+        zero: shape (p,); the pair sold lately and has no stock.
         old_rows: pairs that are not in the last count of their store, and have stock by an older one.
     """
 
@@ -94,14 +94,14 @@ class StockSums:
     skus: pd.DataFrame
     stores: pd.DataFrame
     counted: BoolArray
-    zero_rows: pd.DataFrame
+    zero: BoolArray
     old_rows: pd.DataFrame
 
     @classmethod
     def of(cls, prepared: Prepared, stock: pd.DataFrame, recent: RecentSales) -> StockSums:
         """Read a stock table that has a count on or before the run date, some stores at a time."""
-        counted = np.zeros(len(prepared.cells.pair_sku), dtype=bool)
-        parts = [_of_stores(prepared, rows, recent, counted) for rows in _blocks(stock)]
+        counted, zero = np.zeros((2, len(prepared.cells.pair_sku)), dtype=bool)
+        parts = [_of_stores(prepared, rows, recent, (counted, zero)) for rows in _blocks(stock)]
         skus, stores = (pd.concat([getattr(part, name) for part in parts]) for name in ("skus", "stores"))
         how = {LEAST: "min", MOST: "max", ROWS: "sum", TOTAL: "sum"}
         added = ("rows", "empty", "fractions", "sold", "sold_stock", "sold_held", "sold_units", "sold_empty")
@@ -111,7 +111,7 @@ class StockSums:
             skus=skus.groupby(level=0).agg(how) if len(parts) > 1 else skus,
             stores=stores,
             counted=counted,
-            zero_rows=pd.concat([part.zero_rows for part in parts]),
+            zero=zero,
             old_rows=pd.concat([part.old_rows for part in parts]),
         )
 
@@ -124,18 +124,21 @@ def _blocks(stock: pd.DataFrame) -> Iterator[pd.DataFrame]:
         release()
 
 
-def _of_stores(prepared: Prepared, stock: pd.DataFrame, recent: RecentSales, counted: BoolArray) -> StockSums:
-    """Sums of the rows of some stores; their pairs are marked in ``counted``."""
+def _of_stores(
+    prepared: Prepared, stock: pd.DataFrame, recent: RecentSales, marked: tuple[BoolArray, BoolArray]
+) -> StockSums:
+    """Sums of the rows of some stores; their pairs are marked in ``counted`` and ``zero``."""
+    counted, zero = marked
     cells = prepared.cells
     last = last_counts(stock, prepared.as_of)
     pair = pairs_of(last[c.STORE_ID], last[c.SKU], cells)
-    last = last.astype({c.STORE_ID: str, c.SKU: str})
+    last = last.astype({c.STORE_ID: object, c.SKU: object}).astype({c.STORE_ID: str, c.SKU: str})
     on_hand = last[c.ON_HAND].to_numpy()
     counted[pair[pair >= 0]] = True
     lately = np.flatnonzero((pair >= 0) & recent.lately[pair])
     store, empty = cells.pair_store[pair[lately]], on_hand[lately] <= 0
     of_store, without = np.bincount(store, minlength=len(cells.stores)), np.bincount(store, empty, len(cells.stores))
-    odd = zero_stores(of_store, without)[store]
+    zero[pair[lately[empty]]] = True
     sold = (pair >= 0) & (recent.units[pair] > 0)
     coming = [name for name in last.columns if name == c.IN_TRANSIT or name.startswith(f"{c.IN_TRANSIT}_")]
     held = last[[c.ON_HAND, *coming]].clip(lower=0).sum(axis=1).to_numpy()[sold]
@@ -158,15 +161,9 @@ def _of_stores(prepared: Prepared, stock: pd.DataFrame, recent: RecentSales, cou
         skus=pd.DataFrame({LEAST: values.min(), MOST: values.max(), ROWS: values.size(), TOTAL: values.sum()}),
         stores=pd.DataFrame({TOTAL: stores[c.ON_HAND].sum(), **newest}),
         counted=counted,
-        zero_rows=last[[c.STORE_ID, c.SKU]].iloc[lately[empty & odd]],
+        zero=zero,
         old_rows=_older(last),
     )
-
-
-def zero_stores(lately: IndexArray, zeros: FloatArray) -> BoolArray:
-    """Shape (S,); stores in which most SKUs that sold lately have a stock of 0."""
-    most: BoolArray = (zeros > LIMITS.returns_share * lately) & (lately >= LIMITS.fewest_skus)
-    return most
 
 
 def _older(last: pd.DataFrame) -> pd.DataFrame:

@@ -37,7 +37,7 @@ from tasks.demand.cleaning.pair_periods import (
 from tasks.demand.cleaning.sales import CellPart, SaleCells, distinct, weighted_count, without
 from tasks.demand.cleaning.sku_gaps import NetworkUnits, local_gaps, running
 from tasks.demand.rows_by_store import RowsByStore, store_ranges
-from tasks.storage.mapped import release
+from tasks.storage.mapped import joined, release
 from tasks.storage.shards import Arrays
 
 _KEYS, _UNITS, _PARTLY = "keys", "units", "partly"
@@ -207,14 +207,13 @@ class _Counts:
             return cls(NO_KEYS, NO_KEYS, NO_KEYS.astype(bool))
         by_store = RowsByStore.of(stock)
         found = [cls._of_stores(cells, by_store.between(*stores), as_of) for stores in store_ranges([by_store])]
-        pair, at, last = (np.concatenate([getattr(part, name) for part in found]) for name in ("pair", "at", "last"))
-        order = np.argsort(pair, kind="stable")
-        order = order[np.searchsorted(pair[order], 0) :]  # without pairs that have no sales row
-        return cls(pair[order], at[order], last[order])
+        size = sum(len(part.pair) for part in found)
+        kinds = {"pair": np.int64, "at": np.int32, "last": np.bool_}
+        return cls(*(joined((getattr(part, name) for part in found), size, kind) for name, kind in kinds.items()))
 
     @classmethod
     def _of_stores(cls, cells: SaleCells, stock: pd.DataFrame, as_of: date) -> _Counts:
-        """Read the counts of some stores; a pair without a sales row is -1."""
+        """Read the counts of some stores."""
         dates = stock[c.DATE] if c.DATE in stock.columns else pd.Series(pd.Timestamp(as_of), index=stock.index)
         counts = stock[[c.STORE_ID, c.SKU, c.ON_HAND]].assign(**{c.DATE: dates})
         counts = counts[dates <= pd.Timestamp(as_of)].sort_values(c.DATE, kind="stable")
@@ -223,14 +222,18 @@ class _Counts:
         empty = some & counts[c.ON_HAND].le(0).to_numpy()
         counts, last = counts[empty], last[empty]
         pair = pairs_of(counts[c.STORE_ID], counts[c.SKU], cells)
-        at = cells.periods.searchsorted(cells.frequency.label(counts[c.DATE]).to_numpy()).astype(np.int64)
-        return cls(pair, at, last)
+        at = cells.periods.searchsorted(cells.frequency.label(counts[c.DATE]).to_numpy()).astype(np.int32)
+        order = np.argsort(pair, kind="stable")
+        order = order[np.searchsorted(pair[order], 0) :]  # without pairs that have no sales row
+        return cls(pair[order], at[order], last[order])
 
     def of_part(self, part: CellPart) -> _Counts:
         """The counts of a part, with its numbers of pairs."""
         low, high = (np.searchsorted(self.pair, part.pairs, side=side) for side in ("left", "right"))
         rows = spans(low, high - low)
-        return _Counts(np.repeat(np.arange(len(part.pairs)), high - low), self.at[rows], self.last[rows])
+        return _Counts(
+            np.repeat(np.arange(len(part.pairs)), high - low), self.at[rows].astype(np.int64), self.last[rows]
+        )
 
 
 def _since_last_sale(part: CellPart, counts: _Counts, network: NetworkUnits) -> IndexArray:
