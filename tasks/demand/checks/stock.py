@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -138,16 +137,12 @@ def _transit_twice(stock: pd.DataFrame) -> list[Alarm]:
     coming = [name for name in stock.columns if name == c.IN_TRANSIT or name.startswith(f"{c.IN_TRANSIT}_")]
     if not coming:
         return []
-    transit = filled(len(stock), np.float64, lambda part: stock[coming].iloc[part].fillna(0).sum(axis=1).to_numpy())
+    transit = filled(len(stock), np.float64, lambda part: stock.iloc[part][coming].fillna(0).sum(axis=1).to_numpy())
     some = transit > 0
-
-    def everywhere(holds: Callable[[pd.DataFrame, FloatArray], pd.Series]) -> bool:
-        return all(holds(stock.iloc[part], transit[part]).all() for part in blocks(len(stock)))
 
     if some.sum() < LIMITS.fewest_skus:
         return []
-    twice = c.IN_TRANSIT in coming and len(coming) > 1
-    if twice and everywhere(lambda rows, coming: coming == 2 * rows[c.IN_TRANSIT].fillna(0)):
+    if c.IN_TRANSIT in coming and len(coming) > 1 and _is_half(stock[c.IN_TRANSIT], transit):
         return [
             alarm_of_rows(
                 "transit_in_stock",
@@ -160,7 +155,7 @@ def _transit_twice(stock: pd.DataFrame) -> list[Alarm]:
     for name in stock.columns:
         if name in (c.ON_HAND, *coming) or not pd.api.types.is_float_dtype(stock[name]):
             continue
-        if everywhere(lambda rows, coming, name=name: rows[name] + coming == rows[c.ON_HAND]):
+        if _is_rest(stock[name], stock[c.ON_HAND], transit):
             return [
                 alarm_of_rows(
                     "transit_in_stock",
@@ -171,6 +166,14 @@ def _transit_twice(stock: pd.DataFrame) -> list[Alarm]:
                 )
             ]
     return []
+
+
+def _is_half(column: pd.Series, transit: FloatArray) -> bool:
+    return all((transit[part] == 2 * column.iloc[part].fillna(0)).all() for part in blocks(len(column)))
+
+
+def _is_rest(column: pd.Series, on_hand: pd.Series, transit: FloatArray) -> bool:
+    return all((column.iloc[part] + transit[part] == on_hand.iloc[part]).all() for part in blocks(len(column)))
 
 
 def _old_pairs(sums: StockSums) -> list[Alarm]:

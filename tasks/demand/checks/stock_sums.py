@@ -13,6 +13,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning.exposure import pairs_of
+from tasks.demand.cleaning.sales import weighted_count
 from tasks.demand.rows_by_store import RowsByStore, store_ranges
 from tasks.demand.sold_units import last_counts
 from tasks.storage.mapped import release, zeros
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 _LATELY = {"D": 7, "W": 2, "MS": 1}
 # Columns of :attr:`StockSums.skus` and :attr:`StockSums.stores`.
 LEAST, MOST, ROWS, TOTAL, NEWEST = "least", "most", "rows", "total", "newest"
+
+# Attributes that are added over the blocks.
+_ADDED = (
+    *("rows", "empty", "fractions", "sold", "sold_stock", "sold_held", "sold_units", "sold_empty"),
+    *("held_of_sku", "units_of_sku", "lately_of_store", "zeros_of_store"),
+)
 
 
 @dataclass(frozen=True)
@@ -104,10 +111,8 @@ class StockSums:
         parts = [_of_stores(prepared, rows, recent, (counted, zero)) for rows in _blocks(stock)]
         skus, stores = (pd.concat([getattr(part, name) for part in parts]) for name in ("skus", "stores"))
         how = {LEAST: "min", MOST: "max", ROWS: "sum", TOTAL: "sum"}
-        added = ("rows", "empty", "fractions", "sold", "sold_stock", "sold_held", "sold_units", "sold_empty")
-        added += ("held_of_sku", "units_of_sku", "lately_of_store", "zeros_of_store")
         return cls(
-            **{name: sum(getattr(part, name) for part in parts) for name in added},  # type: ignore[arg-type]
+            **{name: sum(getattr(part, name) for part in parts) for name in _ADDED},
             skus=skus.groupby(level=0).agg(how) if len(parts) > 1 else skus,
             stores=stores,
             counted=counted,
@@ -137,7 +142,7 @@ def _of_stores(
     counted[pair[pair >= 0]] = True
     lately = np.flatnonzero((pair >= 0) & recent.lately[pair])
     store, empty = cells.pair_store[pair[lately]], on_hand[lately] <= 0
-    of_store, without = np.bincount(store, minlength=len(cells.stores)), np.bincount(store, empty, len(cells.stores))
+    size = len(cells.stores)
     zero[pair[lately[empty]]] = True
     sold = (pair >= 0) & (recent.units[pair] > 0)
     coming = [name for name in last.columns if name == c.IN_TRANSIT or name.startswith(f"{c.IN_TRANSIT}_")]
@@ -154,10 +159,10 @@ def _of_stores(
         sold_held=float(held.sum()),
         sold_units=float(units.sum()),
         sold_empty=int((held <= 0).sum()),
-        held_of_sku=np.bincount(sku, held, minlength=len(cells.skus)),
-        units_of_sku=np.bincount(sku, units, minlength=len(cells.skus)),
-        lately_of_store=of_store,
-        zeros_of_store=without,
+        held_of_sku=weighted_count(sku, held, 1, len(cells.skus))[0],
+        units_of_sku=weighted_count(sku, units, 1, len(cells.skus))[0],
+        lately_of_store=np.bincount(store, minlength=size),
+        zeros_of_store=weighted_count(store, empty.astype(np.float64), 1, size)[0],
         skus=pd.DataFrame({LEAST: values.min(), MOST: values.max(), ROWS: values.size(), TOTAL: values.sum()}),
         stores=pd.DataFrame({TOTAL: stores[c.ON_HAND].sum(), **newest}),
         counted=counted,

@@ -218,7 +218,7 @@ class SaleCells(CellIndex):
         ends = np.searchsorted(self.pair_store, np.arange(len(self.stores)), "right")
         first = 0
         while first < len(self.pair_store):
-            last = int(ends[min(np.searchsorted(ends, first + size), len(ends) - 1)])
+            last = int(ends[min(int(np.searchsorted(ends, first + size)), len(ends) - 1)])
             yield slice(first, last)
             first = last
             release()
