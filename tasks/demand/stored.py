@@ -97,6 +97,8 @@ def _columns(lake: Lake, ref: TableRef, names: Sequence[str] | None = None) -> p
 
 def stored_table(lake: Lake, ref: TableRef) -> pd.DataFrame:
     """A stored table with a row per store and SKU: ids are categories, and numbers, dates and ids may be on disk."""
+    if not ref.rows:
+        return lake.read_table(ref)
     columns: dict[str, pd.Series] = {}
     for name, kind in next(lake.read_blocks(ref, rows=1)).dtypes.items():
         parts = (block[name] for block in lake.read_blocks(ref, (str(name),), (c.STORE_ID, c.SKU)))

@@ -13,7 +13,7 @@ from schemas.frequency import Frequency
 from schemas.panel import KnownFeature, Panel
 from schemas.records import PanelRef
 from tasks.demand.panel_frames import to_frames
-from tasks.demand.stored import has_events, load_panel, periods_with_demand, sales_last_year
+from tasks.demand.stored import has_events, load_panel, periods_with_demand, sales_last_year, stored_table
 from tasks.storage.lake import open_lake
 
 
@@ -75,3 +75,22 @@ def test_some_series_of_a_panel_are_read_alone(tmp_path: Path, monkeypatch: pyte
         found, expected = load_panel(lake, ref, period, np.array(chosen)), whole.take(np.array(chosen))
         for name, frame in to_frames(expected).items():
             pd.testing.assert_frame_equal(to_frames(found)[name], frame)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 9])
+def test_a_table_read_by_blocks_has_the_same_values(rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.storage.mapped.BLOCK_ROWS", 4)
+    table = pd.DataFrame(
+        {
+            c.STORE_ID: ["s2", "s1", "s2"] * 3,
+            c.SKU: list("abcabcabc"),
+            c.ON_HAND: [1.0, np.nan, 2.5] * 3,
+            c.DATE: pd.date_range("2024-01-01", periods=9),
+            c.UNIT: ["box", None, "box"] * 3,
+            "shelf": np.arange(9),
+        }
+    ).head(rows)
+    lake = open_lake(str(tmp_path))
+    ref = lake.write_table("stock", table)
+    found = stored_table(lake, ref)
+    pd.testing.assert_frame_equal(found.astype({c.STORE_ID: object, c.SKU: object}), lake.read_table(ref))
