@@ -28,11 +28,11 @@ SECONDS_WITHIN = 1.0
 
 def publish(storage: Path, units: int) -> None:
     """Publish a run whose first target has this many units more."""
-    patch = pytest.MonkeyPatch()
-    fake_run.draw_no_page(patch)
     lake, outputs = open_lake(str(storage)), fake_run.outputs()
     outputs.replenishment.loc[0, "target_quantity"] += units
-    transaction.publish_run(lake, fake_run.context(as_of=AS_OF), outputs, fake_run.facts())
+    with pytest.MonkeyPatch.context() as patch:
+        fake_run.draw_no_page(patch)
+        transaction.publish_run(lake, fake_run.context(as_of=AS_OF), outputs, fake_run.facts())
 
 
 def main(storage: Path, point: str, *backfill: str) -> None:
