@@ -38,7 +38,7 @@ from schemas import columns as c
 from schemas.plan import FloatArray
 from schemas.settings import Settings
 from tasks.inventory.model.weekly_problem import WeeklyInputs
-from tasks.inventory.weekly import WeeklyPlan, optimize
+from tasks.inventory.weekly import optimize
 
 MONDAY = pd.Timestamp("2024-03-04")
 WEEKDAYS = np.array([0.8, 0.75, 0.8, 0.95, 1.3, 1.7, 0.7])
@@ -250,16 +250,13 @@ def with_perfect_information(made: Company) -> Rule:
     return rule
 
 
-def by_product(
-    made: Company, settings: dict[str, object], plans: list[WeeklyPlan], visit_cost: float | None = None
-) -> Rule:
-    """The weekly run; its plans are added to ``plans``."""
+def by_product(made: Company, settings: dict[str, object], visit_cost: float | None = None) -> Rule:
+    """The weekly run: the first delivery of every store's plan."""
     run = _settings(settings)
     stores, skus = made.mean.shape
 
     def rule(week: int, stock: FloatArray, center: FloatArray) -> tuple[FloatArray, np.ndarray]:
         plan = optimize(_inputs(made, run, week, stock, center, visit_cost))
-        plans.append(plan)
         targets = plan.replenishment.set_index([c.STORE_ID, c.SKU])[c.TARGET_QUANTITY]
         index = pd.MultiIndex.from_product([_store_ids(stores), _skus(skus)])
         target = targets.reindex(index).fillna(0).to_numpy(dtype=float).reshape(stores, skus)
@@ -344,9 +341,8 @@ def _inputs(
 
 def games(made: Company, settings: dict[str, object], visit_cost: float | None = None) -> dict[str, Outcome]:
     """Play a company with the product and with every rule."""
-    plans: list[WeeklyPlan] = []
     return {
-        "product": play(made, by_product(made, settings, plans, visit_cost)),
+        "product": play(made, by_product(made, settings, visit_cost)),
         "cover": play(made, by_cover(made)),
         "quantile": play(made, by_quantile(made)),
         "perfect": play(made, with_perfect_information(made)),
