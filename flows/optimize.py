@@ -7,8 +7,8 @@ from datetime import date
 from prefect import flow
 
 from flows.first_stages import flow_run_name, task_runner
+from flows.interrupted import AT_THE_END_OF_A_PUBLICATION
 from flows.outcome import finished, held
-from flows.own_stages import AT_THE_END
 from flows.parameters import describe_parameters
 from flows.preparation import prepare_run
 from flows.stages import replenish
@@ -16,7 +16,7 @@ from schemas.errors import PublicationHeldError
 from schemas.records import PublicationRecord
 
 
-@flow(name="optimize_inventory", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END)
+@flow(name="optimize_inventory", flow_run_name=flow_run_name, task_runner=task_runner, **AT_THE_END_OF_A_PUBLICATION)
 @describe_parameters
 def optimize_inventory(
     settings_file: str,

@@ -18,6 +18,7 @@ from prefect.states import Cancelling, Crashed, Running
 from flows import interrupted
 from flows.backfill import backfill
 from flows.interrupted import show_what_is_in_force
+from flows.optimize import optimize_inventory
 from flows.preparation import WEEK
 from flows.weekly import weekly_replenishment
 from tasks.publication import versions
@@ -67,7 +68,7 @@ def ended(client: SyncPrefectClient, settings: Path, monkeypatch: pytest.MonkeyP
     return end
 
 
-@pytest.mark.parametrize("flow", [weekly_replenishment, backfill])
+@pytest.mark.parametrize("flow", [weekly_replenishment, optimize_inventory, backfill])
 def test_the_flows_that_publish_have_the_hook(flow: Flow[..., Any]) -> None:
     assert show_what_is_in_force in flow.on_cancellation_hooks
     assert show_what_is_in_force in flow.on_crashed_hooks
