@@ -21,7 +21,7 @@ import pandas as pd
 import yaml
 
 from schemas import columns as c
-from tasks.demo.catalogue import ARTICLE
+from tasks.demo.catalog import ARTICLE
 from tasks.demo.tables import DemoTables, demo_tables
 from tasks.evaluation.metrics.table import OVERALL, metrics_table
 

@@ -204,8 +204,8 @@ def sku_table(styles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     rows: list[tuple[str, int, str, float]] = []
     for index, style in enumerate(styles.to_dict("records")):
         sizes = sizes_of(str(style[c.FAMILY]), str(style[c.SUBFAMILY]), str(style[c.CLUSTER]))
-        centre = (len(sizes) - 1) / 2 + rng.normal(0, 0.3)
-        share = np.exp(-0.5 * ((np.arange(len(sizes)) - centre) / 1.4) ** 2)
+        center = (len(sizes) - 1) / 2 + rng.normal(0, 0.3)
+        share = np.exp(-0.5 * ((np.arange(len(sizes)) - center) / 1.4) ** 2)
         code = f"{1201 + 7 * index:07d}{COLORS.index(str(style[c.COLOR])):02d}"
         for number, size in enumerate(sizes):
             suffix = f"{int(size):03d}" if size.isdigit() else f"{number:03d}"

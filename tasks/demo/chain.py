@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
-from tasks.demo.catalogue import ARTICLE, SEASON, SIZE_SHARE, WEIGHT, category_table, sku_table, style_table
+from tasks.demo.catalog import ARTICLE, SEASON, SIZE_SHARE, WEIGHT, category_table, sku_table, style_table
 from tasks.demo.network import StoreDemand, store_demand, store_table
 from tasks.demo.rates import Rates, store_group, style_rates
 
@@ -39,9 +39,9 @@ class Chain:
 
     Attributes:
         stores: see :func:`tasks.demo.network.store_table`.
-        categories: see :func:`tasks.demo.catalogue.category_table`.
-        styles: see :func:`tasks.demo.catalogue.style_table`.
-        skus: see :func:`tasks.demo.catalogue.sku_table`.
+        categories: see :func:`tasks.demo.catalog.category_table`.
+        styles: see :func:`tasks.demo.catalog.style_table`.
+        skus: see :func:`tasks.demo.catalog.sku_table`.
         demand: what multiplies demand in each store.
         rates: expected demand of each style; ``scale`` converts the product to sale lines per day.
         scale: factor that brings the whole chain to ``TARGET_LINES`` sale lines.

@@ -14,7 +14,7 @@ from string import Template
 import pandas as pd
 
 from schemas import columns as c
-from tasks.demo.catalogue import ARTICLE, SUBBRAND
+from tasks.demo.catalog import ARTICLE, SUBBRAND
 from tasks.demo.chain import Size
 from tasks.demo.tables import DemoTables, demo_tables
 from tasks.demo.timeline import LAST_DAY

@@ -1,6 +1,6 @@
 """A chain of any size for load tests, written store by store and block by block, so that memory does not grow with it.
 
-The categories, seasons and events are those of the demo company (:mod:`tasks.demo.catalogue`,
+The categories, seasons and events are those of the demo company (:mod:`tasks.demo.catalog`,
 :mod:`tasks.demo.timeline`). Every store sells every category, except the first store, which sells one.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from schemas import columns as c
 from schemas.errors import ConfigError
-from tasks.demo.catalogue import BRANDS, RANGES, audience_of
+from tasks.demo.catalog import BRANDS, RANGES, audience_of
 from tasks.demo.network import TYPE_LEVEL
 from tasks.demo.timeline import (
     AUDIENCES,

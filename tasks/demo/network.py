@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
-from tasks.demo.catalogue import BRANDS, SEASON, WEIGHT
+from tasks.demo.catalog import BRANDS, SEASON, WEIGHT
 from tasks.demo.timeline import DAYS, WEEKDAY_SHARE, dates, mandatory_holidays
 
 FloatArray = NDArray[np.float64]

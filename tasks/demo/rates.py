@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
-from tasks.demo.catalogue import AUDIENCE, FULL_PRICE_DAYS, LAUNCH, SEASON, TIMELESS, WEIGHT
+from tasks.demo.catalog import AUDIENCE, FULL_PRICE_DAYS, LAUNCH, SEASON, TIMELESS, WEIGHT
 from tasks.demo.timeline import DAYS, PLANNED_DAYS, SEASONS, dates, event_factors, event_spans
 
 FloatArray = NDArray[np.float64]

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
-from tasks.demo.catalogue import ARTICLE
+from tasks.demo.catalog import ARTICLE
 from tasks.demo.chain import RETURN_SHARE, Chain
 from tasks.demo.timeline import DAYS, dates
 

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas import columns as c
-from tasks.demo.catalogue import ARTICLE
+from tasks.demo.catalog import ARTICLE
 from tasks.demo.chain import Chain
 from tasks.demo.network import FREIGHT
 from tasks.demo.rates import BEFORE_LAUNCH, STATES

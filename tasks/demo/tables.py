@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from schemas import columns as c
-from tasks.demo.catalogue import ARTICLE, SUBBRAND
+from tasks.demo.catalog import ARTICLE, SUBBRAND
 from tasks.demo.chain import Chain, Size, build_chain
 from tasks.demo.rates import promotion_table
 from tasks.demo.sales import availability_table, join_lines, sales_table, store_history

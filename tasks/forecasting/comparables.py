@@ -22,8 +22,7 @@ from tasks.forecasting.combine.quantile_factors import MEDIAN
 from tasks.forecasting.new_levels import fitted_levels, levels_and_index
 from tasks.forecasting.quantiles import normal_scores, tidy
 
-# Periods that make a week in texts and weekly profiles; a month is its own unit.
-WEEK = {"D": 7, "W": 1, "MS": 1}
+# A month is its own unit.
 UNIT = {"D": "weeks", "W": "weeks", "MS": "months"}
 # Series whose closures are looked for at the same time, to limit memory.
 SERIES_AT_ONCE = 2000
@@ -108,7 +107,7 @@ def was_closed(panel: Panel, rule: ComparableRule) -> BoolArray:
 
 
 def _closed_long(known: BoolArray, frequency: Frequency, rule: ComparableRule) -> BoolArray:
-    week, year, (n, history) = WEEK[frequency.kind], frequency.periods_per_year, known.shape
+    week, year, (n, history) = frequency.periods_per_week, frequency.periods_per_year, known.shape
     at, series = np.arange(history), np.arange(n)
     count = np.concatenate([np.zeros((n, 1), dtype=np.int64), known.cumsum(axis=1)], axis=1)
     run = at - np.maximum.accumulate(np.where(known, at, -1), axis=1)
@@ -215,7 +214,7 @@ class _Finder:
         self._panel, self._mean, self._quantiles, self._rule = panel, mean, quantiles, rule
         self._scores, self._median = normal_scores(levels), list(levels).index(MEDIAN)
         self._start = max(0, history - year)
-        self._week = WEEK[panel.frequency.kind]
+        self._week = panel.frequency.periods_per_week
         self._demand = open_demand(panel)[:, self._start :]
         known = np.isfinite(self._demand)
         size = known.sum(axis=1)

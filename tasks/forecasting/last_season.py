@@ -16,7 +16,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
-from tasks.forecasting.comparables import WEEK, Likeness, history_lengths
+from tasks.forecasting.comparables import Likeness, history_lengths
 from tasks.forecasting.quantiles import from_normal, tidy
 
 MONTHS = 12
@@ -89,7 +89,7 @@ def last_season_forecasts(
         year ago: 99 units in the same three weeks.
     """
     rule = rule or SeasonRule()
-    year, history, week = panel.frequency.periods_per_year, panel.history, WEEK[panel.frequency.kind]
+    year, history, week = panel.frequency.periods_per_year, panel.history, panel.frequency.periods_per_week
     made: list[tuple[int, FloatArray]] = []
     if history < year:
         return _likeness(panel, made, horizon, levels, rule)
@@ -107,15 +107,15 @@ def last_season_forecasts(
         change = _change(*_now_and_before(panel, members, recent, year), rule.prior * float(last.sum()), trend, rule)
         chances = np.array([0.0, 1.0, 0.0])
         if short and panel.frequency.kind != "MS":
-            chances = _chances_of_start(total, year, panel.frequency.periods_per_week, trend, rule)
-        network = _ahead(last, horizon, panel.frequency.periods_per_week, chances)
+            chances = _chances_of_start(total, year, week, trend, rule)
+        network = _ahead(last, horizon, week, chances)
         for at in members:
             there = known[at, history - year :]
             part = demand[at, history - year :].sum() / max(float(last[there].sum()), np.finfo(float).tiny)
             if part > 0:
                 # Where the series was unknown, it counts with its share of the network.
                 own = np.where(there, demand[at, history - year :], part * last)
-                own = _ahead(own, horizon, panel.frequency.periods_per_week, chances)
+                own = _ahead(own, horizon, week, chances)
                 made.append((int(at), change * (part * network + own) / 2.0))
     return _likeness(panel, sorted(made, key=lambda one: one[0]), horizon, levels, rule)
 
@@ -204,7 +204,7 @@ def _chances_of_start(total: FloatArray, year: int, week: int, trend: float, rul
     last year's units of the corresponding week. A season that has begun as last year is no longer a week early.
     """
     prior = np.array([rule.shifted, 1 - 2 * rule.shifted, rule.shifted])
-    end, weeks = len(total) - year, rule.longest["D"] // WEEK["D"]
+    end, weeks = len(total) - year, rule.longest["W"]
     if end < (weeks + 1) * week:
         return prior
     log = np.log(prior)

@@ -27,6 +27,8 @@ class ShapeRule:
 
 
 RULE = ShapeRule()
+# The central interval of this percentage of a normal distribution is one standard error to each side.
+ONE_SIGMA = 68.26894921370859
 # Distance between the sorted numbers of a block that are kept in memory.
 SAMPLED = 64
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from schemas import columns as c
-from tasks.demo.catalogue import ARTICLE
+from tasks.demo.catalog import ARTICLE
 from tasks.demo.chain import build_chain
 from tasks.demo.tables import UNKNOWN_SKU, UNKNOWN_STORE, DemoTables, demo_tables
 from tasks.demo.timeline import EVENTS, calendar_table, event_spans, nth_weekday

@@ -11,8 +11,7 @@ from schemas import columns as c
 from schemas.panel import FloatArray, IndexArray
 from tasks.evaluation.backtest.rows import BacktestRows
 from tasks.evaluation.ranking import SelectionRule, ranking_metrics
-
-ENSEMBLE = "ensemble"
+from tasks.forecasting.combine.ensemble import NAME as ENSEMBLE
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,8 @@ from scipy import sparse
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray
 from tasks.evaluation.metrics import stats
-from tasks.evaluation.metrics.table import OVERALL
+from tasks.evaluation.metrics.table import OVERALL, SERIES, STORE
 from tasks.forecasting.combine.aggregates import Hierarchy
-
-SERIES = "series"
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def level_losses(
     rows: list[dict[str, str | float]] = []
     lost = [_share([_series_loss(at, levels) for at in origins]) for origins in (before, after)]
     rows.append({c.LEVEL: SERIES, c.LOSS_BEFORE: lost[0], c.LOSS_AFTER: lost[1]})
-    for name, column in (("store", c.STORE_ID), (c.CATEGORY, c.CATEGORY), (OVERALL, OVERALL)):
+    for name, column in ((STORE, c.STORE_ID), (c.CATEGORY, c.CATEGORY), (OVERALL, OVERALL)):
         members = hierarchy.level(column)
         if members.shape[0]:
             lost = [_share([_sums_loss(at, members) for at in origins]) for origins in (before, after)]
@@ -73,7 +71,7 @@ def _series_loss(at: Origin, levels: Sequence[float]) -> tuple[float, float]:
     """Loss and sales, both in units."""
     known: BoolArray = np.isfinite(at.actual)
     sold, spread = at.actual[known], at.quantiles[known]
-    median = stats.absolute_error(sold, spread[:, list(levels).index(0.5)])
+    median = stats.absolute_error(sold, spread[:, list(levels).index(stats.MEDIAN_LEVEL)])
     return float((median + stats.quantile_score(sold, spread, levels)).sum()) / 2, float(np.abs(sold).sum())
 
 

@@ -16,8 +16,8 @@ from schemas.panel import FloatArray, Fold, Panel
 from schemas.protocols import Forecaster
 from schemas.settings.slices import CompareSlice
 from tasks.evaluation.backtest.split import SplitForecasts
-from tasks.evaluation.metrics.level_losses import SERIES, Origin, level_losses
-from tasks.evaluation.metrics.table import OVERALL
+from tasks.evaluation.metrics.level_losses import Origin, level_losses
+from tasks.evaluation.metrics.table import OVERALL, SERIES
 from tasks.evaluation.selection.origins import champion_origin, origin_rows, with_rows
 from tasks.forecasting.combine.aggregates import Hierarchy, aggregate_panel, hierarchy_of
 from tasks.forecasting.combine.reconciliation import mint, moved, top_down

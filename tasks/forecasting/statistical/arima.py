@@ -27,7 +27,7 @@ import numpy as np
 from schemas.facts import Cost, ModelContext, ModelFacts, Scope
 from schemas.panel import FloatArray
 from schemas.settings import ArimaSettings
-from tasks.forecasting.quantiles import from_residuals
+from tasks.forecasting.quantiles import ONE_SIGMA, from_residuals
 from tasks.forecasting.statistical import regressors
 from tasks.forecasting.statistical.per_series import Curve, LocalForecaster, SeriesModel
 from tasks.forecasting.statistical.regressors import (
@@ -37,8 +37,6 @@ from tasks.forecasting.statistical.regressors import (
 )
 from tasks.forecasting.statistical.series import SeriesTask, fill_gaps
 
-# An interval of 68.27 % is one standard error to each side.
-ONE_SIGMA = 68.26894921370859
 # Measured: AutoARIMA 51-102 ms (74-200 periods), 168-207 ms (682-800); a fit 11-17 and 23-34 ms.
 STATSFORECAST_COST = Cost(40, 0.25, 8, 0.035)
 # Measured: 330 ms (74 periods), 710-880 ms (200); a fit 15 and 60-103 ms.
@@ -136,10 +134,10 @@ class StatsforecastArima(ArimaModel):
             include_mean=order.constant,
         ).fit(rest)
         answer = model.predict(task.lead, level=[ONE_SIGMA])
-        centre = np.asarray(answer["mean"], dtype=np.float64)
-        sigma = np.asarray(answer[f"hi-{ONE_SIGMA}"], dtype=np.float64) - centre
+        center = np.asarray(answer["mean"], dtype=np.float64)
+        sigma = np.asarray(answer[f"hi-{ONE_SIGMA}"], dtype=np.float64) - center
         residuals = np.asarray(model.model_["residuals"], dtype=np.float64)
-        mean = centre + ahead
+        mean = center + ahead
         return mean, from_residuals(mean, np.maximum(sigma, 0.0), residuals, levels)
 
 

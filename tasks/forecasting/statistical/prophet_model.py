@@ -18,10 +18,9 @@ from schemas.settings import ProphetSettings
 from tasks.forecasting.quantiles import from_residuals
 from tasks.forecasting.statistical import regressors
 from tasks.forecasting.statistical.per_series import Curve, LocalForecaster, SeriesModel
-from tasks.forecasting.statistical.regressors import clip_outliers
+from tasks.forecasting.statistical.regressors import DAYS_OF_YEAR, clip_outliers
 from tasks.forecasting.statistical.series import SeriesTask
 
-DAYS_OF_YEAR = 365.25
 DAYS = {"D": 1.0, "W": 7.0, "MS": DAYS_OF_YEAR / 12}
 # Mean absolute deviation of a standard normal.
 NORMAL_MEAN_DEVIATION = 0.7979
@@ -212,10 +211,10 @@ def _regressors(task: SeriesTask) -> IndexArray:
     binary = ((x == 0.0) | (x == 1.0)).all(axis=1) if x.size else np.zeros(len(x), dtype=bool)
     often = np.minimum((x == 1.0).sum(axis=1), (x == 0.0).sum(axis=1)) >= RULE.least_occurrences
     usable = np.flatnonzero(binary & often)
-    centred = x[usable] - x[usable].mean(axis=1, keepdims=True)
+    centered = x[usable] - x[usable].mean(axis=1, keepdims=True)
     values = task.values[known] - task.values[known].mean()
-    size = np.sqrt((centred**2).sum(axis=1) * (values**2).sum())
-    strength = np.abs(np.einsum("ft,t->f", centred, values)) / np.maximum(size, 1e-12)
+    size = np.sqrt((centered**2).sum(axis=1) * (values**2).sum())
+    strength = np.abs(np.einsum("ft,t->f", centered, values)) / np.maximum(size, 1e-12)
     ranked = usable[np.argsort(-np.round(strength, 9), kind="stable")]
     _, first = np.unique(x[ranked], axis=0, return_index=True)
     return ranked[np.sort(first)][: RULE.regressors]

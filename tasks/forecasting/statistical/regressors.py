@@ -120,11 +120,11 @@ def clip_outliers(values: FloatArray, deviations: float | None = None) -> FloatA
     core = known[cut : len(known) - cut]
     if len(core) < RULE.fewest_core:
         return values
-    centre = float(np.median(known))
-    usual = float(np.quantile(np.abs(known - centre), 1.0 - RULE.outlier_share, method="lower"))
+    center = float(np.median(known))
+    usual = float(np.quantile(np.abs(known - center), 1.0 - RULE.outlier_share, method="lower"))
     deviations = RULE.outlier_deviations if deviations is None else deviations
     reach = max(deviations * float(core.std()), usual)
-    return np.clip(values, centre - reach, centre + reach)
+    return np.clip(values, center - reach, center + reach)
 
 
 def ridge(values: FloatArray, columns: FloatArray) -> FloatArray:
@@ -159,7 +159,7 @@ class _Choice:
 
     def offer(self, group: FloatArray, always: bool = False) -> bool:
         """Keep a group of columns (m + lead, k), k >= 0, if it lowers the BIC, or always."""
-        varying = _standardised(group.astype(np.float64), self._m)
+        varying = _standardized(group.astype(np.float64), self._m)
         directions = self._new_directions(varying[: self._m][self._known])
         if not directions or len(self._basis) + len(directions) > len(self.rest) // 4:
             return False
@@ -224,9 +224,9 @@ def _strongest(task: SeriesTask, choice: _Choice, limit: int) -> IndexArray:
     """Indices of the known features to try, strongest correlation with what is left first."""
     x = task.features[:, : len(task.values)][:, np.isfinite(task.values)].astype(np.float64)
     usable = np.flatnonzero((x != np.median(x, axis=1, keepdims=True)).sum(axis=1) >= RULE.least_occurrences)
-    centred = x[usable] - x[usable].mean(axis=1, keepdims=True)
-    size = np.sqrt((centred**2).sum(axis=1) * (choice.rest**2).sum())
-    strength = np.abs(np.einsum("ft,t->f", centred, choice.rest)) / np.maximum(size, 1e-12)
+    centered = x[usable] - x[usable].mean(axis=1, keepdims=True)
+    size = np.sqrt((centered**2).sum(axis=1) * (choice.rest**2).sum())
+    strength = np.abs(np.einsum("ft,t->f", centered, choice.rest)) / np.maximum(size, 1e-12)
     return usable[np.argsort(-np.round(strength, 9), kind="stable")][:limit]
 
 
@@ -240,7 +240,7 @@ def _price_before(task: SeriesTask) -> FloatArray | None:
     return before if np.ptp(before) > 0 else None
 
 
-def _standardised(columns: FloatArray, m: int) -> FloatArray:
+def _standardized(columns: FloatArray, m: int) -> FloatArray:
     """Columns with mean 0 and variance 1 over the first m rows; those that do not vary there left out."""
     past = columns[:m]
     spread = past.std(axis=0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from schemas.facts import Cost, ModelFacts, Scope
 from schemas.panel import FloatArray
-from tasks.forecasting.quantiles import from_residuals
+from tasks.forecasting.quantiles import ONE_SIGMA, from_residuals
 from tasks.forecasting.statistical.per_series import Curve, SeriesModel
 from tasks.forecasting.statistical.regressors import Adjustment, clip_outliers, regress_out
 from tasks.forecasting.statistical.series import SeriesTask, fill_gaps
@@ -20,8 +20,6 @@ from tasks.forecasting.statistical.series import SeriesTask, fill_gaps
 ALLOWANCE = 100_000.0
 # Measured at 400 periods: 20 ms Theta, 8 ms ETS, 0.2 ms Croston and TSB.
 THETA_COST, ETS_COST, SPARSE_COST = Cost(0, 0, 5, 0.045), Cost(0, 0, 5, 0.01), Cost(0, 0, 0.2, 0.0005)
-# An interval of 68.27 % is one standard error to each side.
-ONE_SIGMA = 68.26894921370859
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def test_gaps_are_filled_from_the_same_weekday():
     assert fill_gaps(holed, 7) == pytest.approx(values)
 
 
-def test_a_weekday_never_known_is_filled_from_its_neighbours():
+def test_a_weekday_never_known_is_filled_from_its_neighbors():
     values = np.tile([4.0, 4, 4, 4, 4, 4, np.nan], 5)
     assert np.isfinite(fill_gaps(values, 7)).all()
     assert fill_gaps(values, 7)[6] == 4.0
