@@ -112,7 +112,7 @@ def _forecasts(name: str, data: DataSet, panel: Panel, folds: Sequence[Fold], ca
 
 def _fit(name: str, settings: Settings, panel: Panel, folds: Sequence[Fold]) -> pd.DataFrame:
     forecaster = make_forecaster(name, settings)
-    return forecast_folds(forecaster, panel, folds, True, settings.quantiles, settings.seed)[0]
+    return forecast_folds(forecaster, panel, folds, True, settings.quantiles, settings.seed).rows()
 
 
 def _peers(data: DataSet, panel: Panel, cache: Path, names: Sequence[str]) -> list[tuple[str, Measured, int]]:

@@ -100,13 +100,13 @@ def train_configuration(
     tested = base if trial.window == base.horizon else None
     made = tools()
     forecaster = DeepArForecaster(use.deepar, inputs.configuration, lake, *made, tested)
-    frame, failures, _ = forecast_folds(forecaster, base, [fold_of(base, trial)], False, use.quantiles, use.seed)
-    if len(failures) == base.n:
-        raise TrainingError(failures[0].reason, failures[0].kind)
+    found = forecast_folds(forecaster, base, [fold_of(base, trial)], False, use.quantiles, use.seed)
+    if len(found.failures) == base.n:
+        raise TrainingError(found.failures[0].reason, found.failures[0].kind)
     return ConfigurationRecord(
         configuration=inputs.configuration,
         model=forecaster.trained,
-        forecast=lake.write_table("deepar/forecasts", frame.assign(**{c.MODEL: inputs.configuration.label})),
+        forecast=lake.write_table("deepar/forecasts", found.rows().assign(**{c.MODEL: inputs.configuration.label})),
         billed=made.backend.billed,
     )
 

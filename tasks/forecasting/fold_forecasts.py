@@ -65,7 +65,7 @@ def forecast_folds(  # noqa: PLR0913
     keep_parts: Callable[[Iterator[pd.DataFrame]], None] | None = None,
     *,
     series: IndexArray | None = None,
-) -> tuple[pd.DataFrame, list[Failure], list[str]]:
+) -> FoldForecasts:
     """Fit and forecast at every cutoff, in ascending order, the panel's own last.
 
     Args:
@@ -80,30 +80,7 @@ def forecast_folds(  # noqa: PLR0913
         keep_parts: receives the parts of the medians of the panel's own horizon, some series at a time, if the model
             explains them.
         series: forecast only these series; all if None.
-
-    Returns:
-        Rows (cutoff, store_id, category, date, model, mean, one column per quantile); the series that
-        fell back, one entry per cutoff; and the forecaster's notes.
     """
-    made, failures, notes = cutoff_forecasts(
-        forecaster, panel, folds, live, quantiles, seed, keep_paths, keep_parts, series=series
-    )
-    return pd.concat([forecast.rows() for forecast in made], ignore_index=True), failures, notes
-
-
-def cutoff_forecasts(  # noqa: PLR0913
-    forecaster: Forecaster,
-    panel: Panel,
-    folds: Sequence[Fold],
-    live: bool,
-    quantiles: Sequence[float],
-    seed: int,
-    keep_paths: Callable[[pd.DataFrame], None] | None = None,
-    keep_parts: Callable[[Iterator[pd.DataFrame]], None] | None = None,
-    *,
-    series: IndexArray | None = None,
-) -> tuple[list[CutoffForecast], list[Failure], list[str]]:
-    """Return the same as :func:`forecast_folds`, with the forecasts of each cutoff as arrays, which may be on disk."""
     made: list[CutoffForecast] = []
     failures: list[Failure] = []
     notes: list[str] = []
@@ -135,7 +112,7 @@ def cutoff_forecasts(  # noqa: PLR0913
         made.append(CutoffForecast.of(forecaster.name, known, forecast, quantiles, None if now else as_of))
         failures += _failures(forecaster.name, known, forecast)
         notes += forecast.notes
-    return made, failures, list(dict.fromkeys(notes))
+    return FoldForecasts(made, failures, list(dict.fromkeys(notes)))
 
 
 def past_forecasts(
@@ -151,7 +128,7 @@ def past_forecasts(
         seed: seed of the run.
 
     Returns:
-        The rows of :func:`forecast_folds`, for the whole horizon of every cutoff.
+        Rows as of :meth:`FoldForecasts.rows`, for the whole horizon of every cutoff.
     """
     first = panel.until(cutoffs[0])
     fitted = forecaster.fit(event_effects(first).without(first), seed)
@@ -167,18 +144,6 @@ def past_forecasts(
 def forecast_rows(name: str, panel: Panel, forecast: Forecast, quantiles: Sequence[float]) -> pd.DataFrame:
     """One row per series and period of the horizon."""
     return CutoffForecast.of(name, panel, forecast, quantiles).rows()
-
-
-def row_groups(made: Sequence[CutoffForecast], size: int = PART_ROWS) -> Iterator[pd.DataFrame]:
-    """Yield the rows of forecasts one after the other, ``size`` rows at a time; at least one frame."""
-    begins = np.cumsum([0, *(len(forecast) for forecast in made)])
-    for first in range(0, max(1, int(begins[-1])), size):
-        frames = [
-            forecast.rows(slice(max(first - begin, 0), max(first + size - begin, 0)))
-            for forecast, begin in zip(made, begins[:-1].tolist(), strict=True)
-            if begin < first + size and (begin + len(forecast) > first or not begins[-1])
-        ]
-        yield pd.concat(frames, ignore_index=True)
 
 
 @dataclass(frozen=True)
@@ -235,6 +200,36 @@ class CutoffForecast:
         for position, level in enumerate(self.quantiles):
             frame[c.quantile_column(level)] = self.forecast.quantiles[series, step, position]
         return frame
+
+
+@dataclass(frozen=True)
+class FoldForecasts:
+    """Forecasts of one model at several cutoffs.
+
+    Attributes:
+        made: the forecast of each cutoff, ascending; its arrays may be on disk.
+        failures: the series that fell back, one entry per cutoff.
+        notes: notes of the forecaster, each once.
+    """
+
+    made: list[CutoffForecast]
+    failures: list[Failure]
+    notes: list[str]
+
+    def rows(self) -> pd.DataFrame:
+        """All rows: cutoff, store_id, category, date, model, mean, one column per quantile."""
+        return pd.concat([forecast.rows() for forecast in self.made], ignore_index=True)
+
+    def row_groups(self, size: int = PART_ROWS) -> Iterator[pd.DataFrame]:
+        """Yield the rows one after the other, ``size`` rows at a time; at least one frame."""
+        begins = np.cumsum([0, *(len(forecast) for forecast in self.made)])
+        for first in range(0, max(1, int(begins[-1])), size):
+            frames = [
+                forecast.rows(slice(max(first - begin, 0), max(first + size - begin, 0)))
+                for forecast, begin in zip(self.made, begins[:-1].tolist(), strict=True)
+                if begin < first + size and (begin + len(forecast) > first or not begins[-1])
+            ]
+            yield pd.concat(frames, ignore_index=True)
 
 
 def path_rows(name: str, panel: Panel, paths: SmallFloatArray) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from schemas.run import ShardSpec
 from schemas.settings.slices import FoldsSlice, ModelSlice
 from tasks.demand.folds import rolling_folds
 from tasks.demand.stored import has_events, load_panel, periods_with_demand
-from tasks.forecasting.fold_forecasts import cutoff_forecasts, row_groups
+from tasks.forecasting.fold_forecasts import forecast_folds
 from tasks.forecasting.registry import create
 from tasks.storage.arrow_tables import PART_ROWS, of_size
 from tasks.storage.lake import Lake
@@ -82,7 +82,7 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
             parts.append(lake.write_parts(f"parts/{shard.model}", rows))
 
     try:
-        made, failures, notes = cutoff_forecasts(
+        found = forecast_folds(
             forecaster,
             loaded,
             [folds[number] for number in shard.folds],
@@ -97,13 +97,13 @@ def forecast_with(forecaster: Forecaster, lake: Lake, inputs: ShardInputs, use: 
         raise TrainingError(why_ended(shard.model, error)) from None
     return ForecastRecord(
         model=shard.model,
-        table=lake.write_parts(f"forecasts/{shard.model}", row_groups(made)),
+        table=lake.write_parts(f"forecasts/{shard.model}", found.row_groups()),
         series=loaded.n if shard.series is None else len(shard.series),
         live=shard.live,
         paths=lake.write_table(f"paths/{shard.model}", paths[0]) if paths else None,
         parts=parts[0] if parts and parts[0].rows else None,
-        failures=failures,
-        notes=[*inputs.remarks, *notes],
+        failures=found.failures,
+        notes=[*inputs.remarks, *found.notes],
         files=inputs.files,
     )
 

@@ -40,7 +40,7 @@ def with_event(weeks=42, past=(), expected=1.5, noise=0.0, only=30, share=1.0, s
 
 
 def forecast(panel, forecaster=None, column=c.MEAN, **given):
-    rows = forecast_folds(forecaster or MovingAverage(), panel, [], True, LEVELS, 1, **given)[0]
+    rows = forecast_folds(forecaster or MovingAverage(), panel, [], True, LEVELS, 1, **given).rows()
     return rows[column].to_numpy().reshape(-1, HORIZON)
 
 
@@ -103,7 +103,7 @@ def test_doubt_widens_the_intervals_and_occurrences_narrow_them():
 def test_a_fold_knows_no_later_occurrence_and_may_end_before_the_first_one():
     panel = with_event(weeks=42, past={38: 3.0}, expected=1.5)
     for known, found in ((36, [100, 100, 150, 100, 100, 100]), (20, [100] * HORIZON)):
-        rows = forecast_folds(MovingAverage(), panel, [SimpleNamespace(known_periods=known)], False, LEVELS, 1)[0]
+        rows = forecast_folds(MovingAverage(), panel, [SimpleNamespace(known_periods=known)], False, LEVELS, 1).rows()
         assert rows[c.MEAN].to_numpy().reshape(-1, HORIZON).mean(axis=0) == pytest.approx(found)
 
 

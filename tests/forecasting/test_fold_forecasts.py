@@ -11,7 +11,7 @@ import pytest
 from schemas import columns as c
 from schemas.facts import FailureKind
 from tasks.forecasting.baselines import SeasonalNaive
-from tasks.forecasting.fold_forecasts import cutoff_forecasts, forecast_folds, row_groups
+from tasks.forecasting.fold_forecasts import forecast_folds
 from tests.forecasting.panels import panel_of
 
 
@@ -38,8 +38,8 @@ def test_a_series_with_insufficient_history_for_a_fold_is_distinguished_from_a_d
     demand = np.full((1, 10), 5.0)
     demand[0, :8] = np.nan
     folds = [SimpleNamespace(known_periods=5)]
-    _, failures, _ = forecast_folds(SeasonalNaive(), panel_of(demand, horizon=4), folds, True, [0.5], 1)
-    assert [failure.kind for failure in failures] == [FailureKind.NO_HISTORY]
+    found = forecast_folds(SeasonalNaive(), panel_of(demand, horizon=4), folds, True, [0.5], 1)
+    assert [failure.kind for failure in found.failures] == [FailureKind.NO_HISTORY]
 
 
 @pytest.mark.parametrize("size", [1, 5, 30, 1_000])
@@ -47,18 +47,18 @@ def test_rows_in_groups_are_the_rows_of_the_whole(size) -> None:
     """The horizon of the second fold reaches beyond the run date: it has two rows per series there."""
     panel = panel_of(np.arange(60.0).reshape(3, 20), horizon=4)
     folds = [SimpleNamespace(known_periods=known) for known in (12, 18)]
-    whole, _, _ = forecast_folds(SeasonalNaive(), panel, folds, True, [0.1, 0.5], 1)
+    found = forecast_folds(SeasonalNaive(), panel, folds, True, [0.1, 0.5], 1)
+    whole = found.rows()
     assert len(whole) == 3 * (4 + 2 + 4)
-    made, _, _ = cutoff_forecasts(SeasonalNaive(), panel, folds, True, [0.1, 0.5], 1)
-    groups = list(row_groups(made, size))
+    groups = list(found.row_groups(size))
     assert [len(group) for group in groups[:-1]] == [size] * (len(groups) - 1)
     pd.testing.assert_frame_equal(pd.concat(groups, ignore_index=True), whole, check_exact=True)
 
 
 def test_without_any_row_there_is_one_empty_group() -> None:
     panel = panel_of(np.ones((2, 10)), horizon=4)
-    made, _, _ = cutoff_forecasts(SeasonalNaive(), panel, [SimpleNamespace(known_periods=10)], False, [0.5], 1)
-    (group,) = row_groups(made)
+    found = forecast_folds(SeasonalNaive(), panel, [SimpleNamespace(known_periods=10)], False, [0.5], 1)
+    (group,) = found.row_groups()
     assert len(group) == 0
     assert c.quantile_column(0.5) in group
 
@@ -71,9 +71,9 @@ def test_folds_do_not_depend_on_the_blocks_of_series(monkeypatch) -> None:
     closed = (rng.random((3, 24)) < 0.3) | (is_open == 0)
     panel = panel_of(rng.random((3, 20)), horizon=4, closed=closed, known={c.OPEN: is_open})
     folds = [SimpleNamespace(known_periods=known) for known in (12, 16)]
-    whole, _, _ = forecast_folds(SeasonalNaive(), panel, folds, True, [0.1, 0.5], 1)
+    whole = forecast_folds(SeasonalNaive(), panel, folds, True, [0.1, 0.5], 1).rows()
     monkeypatch.setattr("tasks.storage.mapped.BLOCK_ROWS", 1)
-    found, _, _ = forecast_folds(SeasonalNaive(), panel, folds, True, [0.1, 0.5], 1)
+    found = forecast_folds(SeasonalNaive(), panel, folds, True, [0.1, 0.5], 1).rows()
     pd.testing.assert_frame_equal(found, whole, check_exact=True)
     ahead = whole[(whole[c.CUTOFF] == panel.periods[12]) & (whole[c.STORE_ID] == "s01")]
     assert (ahead[c.MEAN] == 0).tolist() == [False, True, True, False]

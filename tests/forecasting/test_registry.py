@@ -106,7 +106,8 @@ def folds_of(panel, *known):
 
 def test_rows_of_folds_and_horizon():
     panel = panel_of(np.array([np.arange(30.0), np.arange(30.0) + 100]), horizon=7)
-    frame, failures, notes = forecast_folds(SeasonalNaive(), panel, folds_of(panel, 16, 23), True, LEVELS, 0)
+    found = forecast_folds(SeasonalNaive(), panel, folds_of(panel, 16, 23), True, LEVELS, 0)
+    frame = found.rows()
     assert list(frame.columns) == [
         c.CUTOFF, c.STORE_ID, c.CATEGORY, c.DATE, c.MODEL, c.MEAN, "q0.1", "q0.5", "q0.9",
     ]  # fmt: skip
@@ -115,13 +116,13 @@ def test_rows_of_folds_and_horizon():
     last = frame[(frame[c.CUTOFF] == panel.periods[23]) & (frame[c.STORE_ID] == "s01")]
     assert last[c.MEAN].tolist() == list(np.arange(116.0, 123.0))
     assert last[c.DATE].tolist() == list(panel.periods[23:30])
-    assert not failures
-    assert not notes
+    assert not found.failures
+    assert not found.notes
 
 
 def test_without_live_only_the_folds_are_forecast():
     panel = panel_of(np.arange(30.0), horizon=7)
-    frame, _, _ = forecast_folds(SeasonalNaive(), panel, folds_of(panel, 23), False, LEVELS, 0)
+    frame = forecast_folds(SeasonalNaive(), panel, folds_of(panel, 23), False, LEVELS, 0).rows()
     assert frame[c.CUTOFF].unique().tolist() == [panel.periods[23]]
 
 
@@ -129,18 +130,18 @@ def test_failures_name_series_reason_and_what_served_instead():
     demand = np.array([np.arange(40.0), np.full(40, np.nan)])
     panel = panel_of(demand, horizon=7)
     theta = make_forecaster("theta", settings_with({"theta": {}}))
-    _, failures, _ = forecast_folds(theta, panel, folds_of(panel, 33), True, LEVELS, 0)
+    failures = forecast_folds(theta, panel, folds_of(panel, 33), True, LEVELS, 0).failures
     assert {(f.store_id, f.category, f.stage, f.fallback) for f in failures} == {
         ("s01", "shoes", "theta", "seasonal_naive")
     }
-    _, failures, _ = forecast_folds(SeasonalNaive(), panel, [], True, LEVELS, 0)
+    failures = forecast_folds(SeasonalNaive(), panel, [], True, LEVELS, 0).failures
     assert failures[0].fallback == "zero"
 
 
 def test_a_fold_does_not_know_what_came_after_it():
     panel = panel_of(np.arange(30.0), horizon=7)
     later = panel_of(np.r_[np.arange(23.0), np.full(7, 999.0)], horizon=7)
-    one, other = (forecast_folds(SeasonalNaive(), p, folds_of(p, 23), False, LEVELS, 0)[0] for p in (panel, later))
+    one, other = (forecast_folds(SeasonalNaive(), p, folds_of(p, 23), False, LEVELS, 0).rows() for p in (panel, later))
     pd.testing.assert_frame_equal(one, other)
 
 
@@ -168,10 +169,12 @@ def test_a_global_model_has_a_shard_per_fit_and_each_gives_the_rows_of_the_whole
             fitted.append(known.history)
             return super().fit(known, seed)
 
-    whole = forecast_folds(counted := Counted(settings.models.xgboost_lags, LEVELS), panel, folds, True, LEVELS, 3)[0]
+    whole = forecast_folds(
+        counted := Counted(settings.models.xgboost_lags, LEVELS), panel, folds, True, LEVELS, 3
+    ).rows()
     assert fitted == [60, 66, 70, 80]
     parts = [
-        forecast_folds(counted, panel, [folds[number] for number in spec.folds], spec.live, LEVELS, 3)[0]
+        forecast_folds(counted, panel, [folds[number] for number in spec.folds], spec.live, LEVELS, 3).rows()
         for spec in found
     ]
     pd.testing.assert_frame_equal(whole, pd.concat(parts, ignore_index=True))
@@ -189,9 +192,9 @@ def test_the_size_of_shards_changes_no_forecast():
     for size in (2, 7):
         settings = settings_with({"theta": {}}, compute={"shard_series": size, "workers": 1})
         parts = [
-            forecast_folds(make_forecaster("theta", settings), panel.take(np.array(spec.series)), [], True, LEVELS, 0)[
-                0
-            ]
+            forecast_folds(
+                make_forecaster("theta", settings), panel.take(np.array(spec.series)), [], True, LEVELS, 0
+            ).rows()
             for spec in shards(settings, panel, [])
             if spec.model == "theta"
         ]
@@ -222,7 +225,7 @@ class Sampling:
 def test_sample_paths_of_the_horizon_are_kept_for_the_series_that_have_them():
     panel = panel_of(np.array([np.arange(30.0), np.arange(30.0) + 100]), horizon=7)
     kept = []
-    frame, _, _ = forecast_folds(Sampling(), panel, folds_of(panel, 23), True, LEVELS, 0, kept.append)
+    frame = forecast_folds(Sampling(), panel, folds_of(panel, 23), True, LEVELS, 0, kept.append).rows()
     (paths,) = kept
     live = frame[(frame[c.CUTOFF] == panel.periods[30]) & (frame[c.STORE_ID] == "s00")]
     assert paths.columns.tolist() == [c.STORE_ID, c.CATEGORY, c.DATE, c.MODEL, "s0", "s1"]

@@ -115,7 +115,7 @@ def forecast_case(case: Case, models: Sequence[str] | None = None) -> dict[str, 
     return {
         name: forecast_folds(
             make_forecaster(name, settings), case.panel, case.folds, True, settings.quantiles, settings.seed
-        )[0]
+        ).rows()
         for name in (model_names(settings) if models is None else models)
     }
 
