@@ -113,6 +113,15 @@ GROUPS = (
             "trend_weeks": "weeks",
             "trend_limits": "factors",
             "prior": "fraction",
+        },
+        unmeasured=e.NO_SHORT,
+    ),
+    Group(
+        e.SHORT_HISTORY,
+        "tasks.forecasting.season_lags:LagRule",
+        e.decision(14, "generated school shoes, daily and weekly"),
+        {
+            "by_date": "probability",
             "shifted": "probability",
             "variation": "relative standard deviation",
         },

@@ -168,6 +168,7 @@ class CompareSlice(PeriodSlice):
     """The settings that comparison, selection and reconciliation depend on.
 
     Attributes:
+        country: its holidays may move a season; so may the special periods.
         models: those that the comparison itself makes (:func:`tasks.forecasting.registry.compared_models`).
         inventory: None if models are not ranked by cost.
     """
@@ -179,6 +180,8 @@ class CompareSlice(PeriodSlice):
     selection: SelectionSettings
     models: NamedModels
     inventory: RankingCosts | None
+    country: str | None
+    special_periods: dict[str, list[SpecialPeriod]]
 
     @classmethod
     def of(cls, settings: Strict, **given: Any) -> Self:

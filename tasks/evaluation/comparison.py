@@ -15,6 +15,7 @@ from schemas.panel import Fold, Panel
 from schemas.protocols import Forecaster
 from schemas.settings import BASELINES, EnsembleSettings, ModelsSettings
 from schemas.settings.slices import CompareSlice
+from tasks.demand.features.dates import occurrences
 from tasks.evaluation.backtest.recalibration import RecalibrationRule, recalibrated, with_calibrated_means
 from tasks.evaluation.backtest.rows import read_rows, series_codes
 from tasks.evaluation.backtest.split import SplitForecasts, attach_actuals, horizons_covered
@@ -138,8 +139,11 @@ def compare(
     champions = champions_of(rows, grid, split.live, rule, resting_series(panel, folds), single)
     models = forecasters or aggregate_forecasters(settings)
     reconciled = reconcile(split, champions, panel, folds, settings, models, rules.reconciliation)
+    year_ahead = panel.periods[-1] + pd.DateOffset(years=1)
+    holidays = occurrences(settings.country, settings.special_periods, panel.periods[0], year_ahead)
     alike = forecast_by_likeness(
-        reconciled.split, reconciled.champions, panel, folds, settings.quantiles, new_series, rules.likeness
+        *(reconciled.split, reconciled.champions, panel, folds, settings.quantiles),
+        *(new_series, holidays, rules.likeness),
     )
     split, champions = alike.split, alike.champions
     if reconciled.method != NONE or len(alike.replaced):

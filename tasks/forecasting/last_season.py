@@ -18,6 +18,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
 from tasks.forecasting.comparables import Likeness, history_lengths
 from tasks.forecasting.quantiles import from_normal, tidy
+from tasks.forecasting.season_lags import HolidayMove, LagRule, chances_of_lags, holiday_moves, within_season
 
 MONTHS = 12
 
@@ -47,8 +48,7 @@ class SeasonRule:
         trend_weeks: number of last weeks from which the trends of the network and of the category are computed.
         trend_limits: smallest and largest trend from year to year.
         prior: weight of the network's trend in the category's trend, as a fraction of last year's units.
-        shifted: chance that a season begins a week earlier than last year; also the chance of a week later.
-        variation: relative standard deviation of a season's units.
+        lags: the numbers of the season's start.
     """
 
     longest: Mapping[str, int] = field(default_factory=lambda: {"D": 56, "W": 8, "MS": 2})
@@ -65,12 +65,15 @@ class SeasonRule:
     trend_weeks: int = 13
     trend_limits: tuple[float, float] = (0.67, 1.33)
     prior: float = 1.0
-    shifted: float = 0.15
-    variation: float = 0.35
+    lags: LagRule = field(default_factory=LagRule)
 
 
 def last_season_forecasts(
-    panel: Panel, horizon: int, levels: Sequence[float], rule: SeasonRule | None = None
+    panel: Panel,
+    horizon: int,
+    levels: Sequence[float],
+    holidays: Mapping[str, pd.DatetimeIndex] | None = None,
+    rule: SeasonRule | None = None,
 ) -> Likeness:
     """Forecast the series of seasonal categories whose season is near.
 
@@ -82,6 +85,7 @@ def last_season_forecasts(
         panel: what was known at the cutoff.
         horizon: periods to forecast, at most the panel's horizon.
         levels: Q rising levels, 0.5 among them.
+        holidays: name to the days on which they begin, a year ahead at least; a season may follow one of them.
         rule: the numbers; the defaults if None.
 
     Example:
@@ -90,38 +94,49 @@ def last_season_forecasts(
     """
     rule = rule or SeasonRule()
     year, history, week = panel.frequency.periods_per_year, panel.history, panel.frequency.periods_per_week
-    made: list[tuple[int, FloatArray]] = []
+    made: list[tuple[int, FloatArray, str]] = []
     if history < year:
         return _likeness(panel, made, horizon, levels, rule)
     known = np.isfinite(panel.demand)
     demand = np.where(known, panel.demand, 0.0)
     length = history_lengths(panel)
     recent = min(rule.trend_weeks * week, history - year)
-    seasonal = _seasonal_categories(panel, demand, length, horizon, rule)
+    longest = rule.longest[panel.frequency.kind]
+    moves = holiday_moves(panel, holidays or {}, longest) if panel.frequency.kind != "MS" else []
+    seasonal = _seasonal_categories(panel, demand, length, horizon, moves, rule)
     everything = np.concatenate([np.zeros(0, dtype=np.int64), *(members for members, _ in seasonal)])
     others = np.setdiff1d(np.flatnonzero(length >= year), everything)
     trend = _change(*_now_and_before(panel, others, recent, year), 0.0, 1.0, rule)
     for members, short in seasonal:
         total = demand[members].sum(axis=0)
         last = total[history - year :]
-        change = _change(*_now_and_before(panel, members, recent, year), rule.prior * float(last.sum()), trend, rule)
-        chances = np.array([0.0, 1.0, 0.0])
+        lags = {year: 1.0}
         if short and panel.frequency.kind != "MS":
-            chances = _chances_of_start(total, year, week, trend, rule)
-        network = _ahead(last, horizon, week, chances)
+            lags = chances_of_lags(panel, total, longest, moves, trend, rule.lags)
+        weights = {
+            lag: chance
+            * _change(*_now_and_before(panel, members, recent, lag), rule.prior * float(last.sum()), trend, rule)
+            for lag, chance in lags.items()
+        }
+        weeks = _same_weeks(lags, within_season(total, year, longest, moves), year)
+        network = _ahead(total, horizon, weights, year)
         for at in members:
             there = known[at, history - year :]
             part = demand[at, history - year :].sum() / max(float(last[there].sum()), np.finfo(float).tiny)
             if part > 0:
                 # Where the series was unknown, it counts with its share of the network.
-                own = np.where(there, demand[at, history - year :], part * last)
-                own = _ahead(own, horizon, week, chances)
-                made.append((int(at), change * (part * network + own) / 2.0))
+                own = _ahead(np.where(known[at], demand[at], part * total), horizon, weights, year)
+                made.append((int(at), (part * network + own) / 2.0, weeks))
     return _likeness(panel, sorted(made, key=lambda one: one[0]), horizon, levels, rule)
 
 
 def _seasonal_categories(
-    panel: Panel, demand: FloatArray, length: IndexArray, horizon: int, rule: SeasonRule
+    panel: Panel,
+    demand: FloatArray,
+    length: IndexArray,
+    horizon: int,
+    moves: Sequence[HolidayMove],
+    rule: SeasonRule,
 ) -> list[tuple[IndexArray, bool]]:
     """The series of every seasonal category whose season is near (in the horizon, or in the last weeks).
 
@@ -133,9 +148,14 @@ def _seasonal_categories(
     np.add.at(total, category, demand)
     start = panel.history - year
     last = total[:, start:]
-    ahead = np.stack([np.resize(one, horizon).sum() for one in last])
-    recent, before = last[:, -size:].sum(axis=1), total[:, max(0, start - size) : start].sum(axis=1)
-    least = rule.least_near * last.sum(axis=1)
+    recent, least = last[:, -size:].sum(axis=1), rule.least_near * last.sum(axis=1)
+    ahead, before = np.zeros(len(names)), np.zeros(len(names))
+    for row, units in enumerate(total):
+        followed = within_season(units, year, size, moves) if last[row].any() else []
+        for move in {0, *(holiday.move for holiday in followed)}:
+            ahead[row] = max(ahead[row], _ahead(units, horizon, {year + move: 1.0}, year).sum())
+            then = slice(max(0, start - move - size), max(0, start - move))
+            before[row] = max(before[row], units[then].sum())
     near = np.where(recent >= least, before >= rule.repeated * recent, ahead >= least)
     earlier = np.pad(total, ((0, 0), (year, 0)))[:, start : start + year]
     age = np.array([length[category == number].max() for number in range(len(names))])
@@ -191,39 +211,28 @@ def _quiet_before(last: FloatArray, earlier: FloatArray, age: int, size: int, ru
     return bool(known.mean() > 0.5)  # noqa: PLR2004
 
 
-def _ahead(last: FloatArray, horizon: int, week: int, chances: FloatArray) -> FloatArray:
-    """Last year's units, shape (year,), in the weeks of the horizon, with an uncertain start of the season."""
-    repeated, later = np.resize(last, horizon + week), np.resize(np.roll(last, week), horizon)
-    return chances[0] * repeated[week : week + horizon] + chances[1] * repeated[:horizon] + chances[2] * later
+def _ahead(units: FloatArray, horizon: int, weights: Mapping[int, float], year: int) -> FloatArray:
+    """Units of the last season, shape (T,), in the periods of the horizon: the weighted sum over the lags."""
+    ahead = np.zeros(horizon)
+    for lag, weight in weights.items():
+        at = len(units) + np.arange(horizon) - lag
+        ahead += weight * units[np.where(at < 0, at + year, np.where(at < len(units), at, at - year))]
+    return ahead
 
 
-def _chances_of_start(total: FloatArray, year: int, week: int, trend: float, rule: SeasonRule) -> FloatArray:
-    """Chances that the season begins a week earlier than last year, at the same time, and a week later, shape (3,).
-
-    The prior chances are weighted by the likelihood of the units of each of the last weeks (Bayes' rule): normal around
-    last year's units of the corresponding week. A season that has begun as last year is no longer a week early.
-    """
-    prior = np.array([rule.shifted, 1 - 2 * rule.shifted, rule.shifted])
-    end, weeks = len(total) - year, rule.longest["W"]
-    if end < (weeks + 1) * week:
-        return prior
-    log = np.log(prior)
-    for back in range(weeks):
-        sold = float(total[len(total) - (back + 1) * week : len(total) - back * week].sum())
-        for place, shift in enumerate((week, 0, -week)):
-            last = end + shift - back * week
-            mean = trend * float(total[last - week : last].sum())
-            variance = 1.0 + mean + (rule.variation * mean) ** 2
-            log[place] -= 0.5 * ((sold - mean) ** 2 / variance + np.log(variance))
-    chances: FloatArray = np.exp(log - log.max())
-    return chances / chances.sum()
+def _same_weeks(lags: Mapping[int, float], holidays: Sequence[HolidayMove], year: int) -> str:
+    """The weeks of the most likely lag in words."""
+    likely = max(lags, key=lambda lag: lags[lag])
+    names = [holiday.name for holiday in holidays if holiday.move and year + holiday.move == likely]
+    return f"the weeks around {names[0]} of last year" if names else "the same weeks of last year"
 
 
-def _now_and_before(panel: Panel, members: IndexArray, recent: int, year: int) -> tuple[float, float]:
-    """Units of the last periods and of the same periods a year before, of the cells known in both."""
+def _now_and_before(panel: Panel, members: IndexArray, recent: int, lag: int) -> tuple[float, float]:
+    """Units of the last periods and of those ``lag`` periods before, of the cells known in both."""
     end = panel.history
+    recent = min(recent, max(end - lag, 0))
     now = panel.demand[members, end - recent :]
-    before = panel.demand[members, end - recent - year : end - year]
+    before = panel.demand[members, end - recent - lag : end - lag]
     both = np.isfinite(now) & np.isfinite(before)
     return float(now[both].sum()), float(before[both].sum())
 
@@ -235,13 +244,13 @@ def _change(now: float, before: float, weight: float, prior: float, rule: Season
 
 
 def _likeness(
-    panel: Panel, made: Sequence[tuple[int, FloatArray]], horizon: int, levels: Sequence[float], rule: SeasonRule
+    panel: Panel, made: Sequence[tuple[int, FloatArray, str]], horizon: int, levels: Sequence[float], rule: SeasonRule
 ) -> Likeness:
-    at = np.array([one for one, _ in made], dtype=np.int64)
-    mean = np.array([one for _, one in made]).reshape(len(made), horizon)
-    sigma = np.sqrt(mean + np.square(rule.variation * mean))
+    at = np.array([one for one, _, _ in made], dtype=np.int64)
+    mean = np.array([one for _, one, _ in made]).reshape(len(made), horizon)
+    sigma = np.sqrt(mean + np.square(rule.lags.variation * mean))
     closed: BoolArray = panel.closed[at, panel.history : panel.history + horizon]
     mean, quantiles = tidy(mean, from_normal(mean, sigma, levels), closed)
     keys = panel.series[[c.STORE_ID, c.CATEGORY]].iloc[at].astype(object).reset_index(drop=True)
-    why = "most of its year sells in a few weeks: the same weeks of last year, with the trend of the network"
-    return Likeness(keys, at, mean, quantiles, (why,) * len(made))
+    why = (f"most of its year sells in a few weeks: {weeks}, with the trend of the network" for _, _, weeks in made)
+    return Likeness(keys, at, mean, quantiles, tuple(why))

@@ -90,7 +90,7 @@ def test_articles_that_ended_a_year_ago_do_not_come_back() -> None:
     closed = np.zeros((6, len(panel.periods)), dtype=bool)
     ended = Panel(panel.frequency, series, panel.periods, demand, closed, 8)
     assert not len(last_season_forecasts(ended, 8, LEVELS).position)
-    assert len(last_season_forecasts(ended, 8, LEVELS, SeasonRule(most_ended=1.0)).position) == 6
+    assert len(last_season_forecasts(ended, 8, LEVELS, rule=SeasonRule(most_ended=1.0)).position) == 6
 
 
 @pytest.mark.parametrize("years", [1.6, 2.7])

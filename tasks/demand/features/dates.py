@@ -115,6 +115,24 @@ def special_periods(axis: Axis, given: Mapping[str, Sequence[SpecialPeriod]], n:
     return informative(features)
 
 
+def occurrences(
+    country: str | None, special: Mapping[str, Sequence[SpecialPeriod]], first: date, last: date
+) -> dict[str, pd.DatetimeIndex]:
+    """Days of the holidays and observances of a country by name, and the first days of the special periods.
+
+    Args:
+        country: ISO 3166 code, or None for none.
+        special: name to spans of days.
+        first: the holidays of this day's year and later ones are listed.
+        last: the holidays until the end of this day's year are listed.
+    """
+    found = {name: pd.DatetimeIndex(sorted(span.date_from for span in spans)) for name, spans in special.items()}
+    if country is not None:
+        named = _holiday_names(country, first, last.year, observances=True)
+        found |= {str(name): pd.DatetimeIndex(days) for name, days in named.groupby(_NAME)[_DAY]}
+    return found
+
+
 def holiday_days(axis: Axis, country: str) -> pd.DataFrame:
     """Public holidays of the years of the axis: ``day`` and ``holiday_name``, one row each, by day and name."""
     return _holiday_names(country, axis.extended[0].date(), axis.extended[-1].year)

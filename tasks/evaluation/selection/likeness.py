@@ -5,7 +5,7 @@ The choice and its measurements: docs/decisions/0014-short-history.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -64,6 +64,7 @@ def forecast_by_likeness(
     folds: Sequence[Fold],
     levels: Sequence[float],
     new: pd.DataFrame | None = None,
+    holidays: Mapping[str, pd.DatetimeIndex] | None = None,
     rule: LikenessRules | None = None,
 ) -> Alike:
     """Add the models ``comparables`` and ``last_season`` and make them champions of the series that they serve.
@@ -78,17 +79,20 @@ def forecast_by_likeness(
         folds: the run's folds.
         levels: Q rising levels, 0.5 among them.
         new: series without history (see ``tasks.demand.new_series``).
+        holidays: name to the days on which they begin, until a year after the history.
         rule: the numbers; the defaults if None.
     """
     rule = rule or LikenessRules()
-    live = _at_cutoff(split.live, champions, panel, panel, levels, new, rule)
+    live = _at_cutoff(split.live, champions, panel, panel, levels, new, holidays or {}, rule)
     if not any(len(found.position) for found in live.found.values()):
         return Alike(split, champions, champions[[c.STORE_ID, c.CATEGORY]].iloc[:0])
     tested = [fold for fold in folds if split.backtest[c.CUTOFF].eq(fold.cutoff).any()]
     past = []
     for fold in tested:
         rows = split.backtest[split.backtest[c.CUTOFF].eq(fold.cutoff)]
-        past.append(_at_cutoff(rows, champions, panel.until(fold.known_periods), panel, levels, None, rule))
+        past.append(
+            _at_cutoff(rows, champions, panel.until(fold.known_periods), panel, levels, None, holidays or {}, rule)
+        )
     served = dict(live.found)
     excess: dict[str, float] = {}
     fewest = {COMPARABLES: 0.0, LAST_SEASON: rule.season.tested * float(live.found[LAST_SEASON].mean.sum())}
@@ -123,11 +127,12 @@ def _at_cutoff(
     panel: Panel,
     levels: Sequence[float],
     new: pd.DataFrame | None,
+    holidays: Mapping[str, pd.DatetimeIndex],
     rule: LikenessRules,
 ) -> _Cutoff:
     origin = champion_origin(rows, champions, known.history, panel, levels)
     effects = event_effects(known)
-    season = last_season_forecasts(effects.without(known), len(origin.labels), levels, rule.season)
+    season = last_season_forecasts(effects.without(known), len(origin.labels), levels, holidays, rule.season)
     moved = effects.take(season.position).on_values(season.mean, season.quantiles, levels)
     season = replace(season, mean=moved[0], quantiles=moved[1])
     mean, quantiles = origin.mean.copy(), origin.quantiles.copy()
