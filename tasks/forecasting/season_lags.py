@@ -41,7 +41,7 @@ class HolidayMove:
         name: its name.
         at: its first period in the year of the last season.
         move: periods, in whole weeks, by which the next one comes later than a year after ``at``.
-        before: the same from the one before to ``at``; 0 if there is none.
+        before: the same from the one before to ``at``; 0 if none is known.
     """
 
     name: str
