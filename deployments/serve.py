@@ -26,7 +26,7 @@ from deployments.company import company_of
 from deployments.files import HOST, files_server, serving
 from deployments.server_settings import server_settings
 from flows.dead_runs import end_dead_runs
-from flows.environment import QUIET
+from flows.environment import API, QUIET
 from flows.family import end_children_with_this_process
 from flows.server import announced
 from schemas.errors import PipelineError
@@ -91,7 +91,7 @@ def serve(
         **server_settings(),
         **os.environ,
         **QUIET,
-        "PREFECT_API_URL": f"{address}/api",
+        API: f"{address}/api",
         "PREFECT_UI_API_URL": f"{address}/api",
         "RESTOCK_HOME": str(ROOT),
         "RESTOCK_SETTINGS": str(settings),
@@ -130,7 +130,7 @@ def serve(
             paused = not all(schedule["active"] for schedule in own["weekly"]["schedules"])
             for line in _welcome(address, pages, environment, paused):
                 click.echo(line)
-            known = {name: environment[name] for name in ("PREFECT_API_URL", APP_URL, APP_ROOT) if name in environment}
+            known = {name: environment[name] for name in (API, APP_URL, APP_ROOT) if name in environment}
             with announced({**known, **files}):
                 _watch(running[0], children)
         except KeyboardInterrupt:
@@ -346,7 +346,7 @@ def _app_port(wanted: int) -> int | None:
 
 
 def _end_dead_runs(environment: dict[str, str], worker: str) -> None:
-    for run in end_dead_runs(environment["PREFECT_API_URL"], worker):
+    for run in end_dead_runs(environment[API], worker):
         click.echo(f"Marked as crashed, because its process no longer exists: {run}")
 
 

@@ -15,13 +15,14 @@ from prefect.flow_engine import run_flow_in_subprocess
 from prefect.runtime import flow_run
 from pydantic import Field
 
+from flows.environment import RUN
 from flows.family import end_soon_after_a_signal
 from flows.first_stages import flow_run_name, ingest_stage, panel_stage, task_runner
 from flows.interrupted import AT_THE_END_OF_A_PUBLICATION, say_which_weeks_are_in_force
 from flows.outcome import name_of_backfill
 from flows.own_stages import AT_THE_END
 from flows.parameters import describe_parameters
-from flows.preparation import DEPLOYED, prepare_run, weeks_between
+from flows.preparation import prepare_run, weeks_between
 from flows.stages import judge_stage, plan_week
 from flows.weekly import weekly_replenishment
 from schemas.errors import PipelineError
@@ -56,7 +57,7 @@ def _end_with_the_backfill() -> None:
     backfill_process = parent_process()
     if backfill_process is None:
         return
-    if DEPLOYED not in os.environ:
+    if RUN not in os.environ:
         end_soon_after_a_signal("")  # Ctrl-C reaches every process; the backfill says how to resume
 
     def watch() -> None:

@@ -12,14 +12,15 @@ from typing import Any
 
 import httpx
 
+from flows.environment import RUN
+
 SECONDS_TO_ANSWER = 60
 UNFINISHED = ("PENDING", "RUNNING", "CANCELLING")
 # What to do about a run that died.
 START_AGAIN = "Start the weekly run (or the backfill) again with the same date. Finished stages are reused."
 MESSAGE = f"The run's process no longer existed when `make serve` started. {START_AGAIN}"
-# A label and an environment variable that Prefect sets for a run and for its process.
+# A label that Prefect sets for a run of a worker.
 WORKER = "prefect.worker.name"
-RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"
 
 
 def end_dead_runs(api: str, worker: str) -> list[str]:
@@ -58,7 +59,7 @@ def is_alive(process: str | None, run: str) -> bool:
         return False
     if Path("/proc/self/environ").exists():
         try:
-            return f"{RUN_VARIABLE}={run}".encode() in Path(f"/proc/{process}/environ").read_bytes()
+            return f"{RUN}={run}".encode() in Path(f"/proc/{process}/environ").read_bytes()
         except OSError:
             return False
     try:

@@ -1,7 +1,13 @@
-"""Prefect settings that Restock sets through the environment, unless the user has set them."""
+"""Environment variables of Prefect that Restock reads, and settings that it makes unless the user has made them."""
 
 from __future__ import annotations
 
+# Address of the API of the server that a process uses.
+API = "PREFECT_API_URL"
+# Id of the flow run; Prefect sets it in the process of a deployment's run.
+RUN = "PREFECT__FLOW_RUN_ID"
+# File in Prefect's home by which `make serve` announces its server to runs of the command line and to the app.
+ANNOUNCEMENT = "restock-served.json"
 # No telemetry and no advertisements.
 QUIET = {
     "DO_NOT_TRACK": "1",

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.environment import RUN
 from flows.family import end_children_with_this_process, end_soon_after_a_signal, ends_soon_after_a_signal
 from flows.known_lakes import is_missed, remember_lake
 from schemas.errors import ConfigError, StorageError
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 CHECKS = (unknown_policies, unusable_weights)
-# Prefect sets it in the process of a deployment's run.
-DEPLOYED = "PREFECT__FLOW_RUN_ID"
 WEEK = timedelta(days=7)
 
 
@@ -54,7 +53,7 @@ def prepare_run(
         ConfigError: The settings are invalid.
         StorageError: The lake that earlier runs have used is gone.
     """
-    if DEPLOYED in os.environ or ends_soon_after_a_signal():
+    if RUN in os.environ or ends_soon_after_a_signal():
         end_soon_after_a_signal()
         end_children_with_this_process()
     remove_leftovers()

@@ -15,14 +15,13 @@ from typing import Any
 
 import httpx
 
+from flows.environment import ANNOUNCEMENT, API
 from schemas.errors import PipelineError
 from tasks.app.context import WaitingRun
 from tasks.forecasting.progress import PROGRESS
 from tasks.publication.addresses import RUN_PAGE
 
-API = "PREFECT_API_URL"
 HOME = "PREFECT_HOME"
-SERVED = "restock-served.json"
 SECONDS_TO_ANSWER = 10
 LAST_RUNS = 12
 MOST_WAITING = 50
@@ -156,7 +155,7 @@ def api_address() -> str:
         return os.environ[API].rstrip("/")
     home = Path(os.environ.get(HOME, "~/.prefect")).expanduser()
     try:
-        return str(json.loads((home / SERVED).read_text(encoding="utf-8")).get(API) or "").rstrip("/")
+        return str(json.loads((home / ANNOUNCEMENT).read_text(encoding="utf-8")).get(API) or "").rstrip("/")
     except (OSError, ValueError):
         return ""
 

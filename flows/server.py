@@ -22,11 +22,11 @@ from urllib.parse import urlsplit
 
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
+from flows.environment import ANNOUNCEMENT, API
 from flows.family import end_at_the_latest_with_this_process
 from flows.server_process import serve
 from schemas.errors import PipelineError
 
-API = "PREFECT_API_URL"
 SECONDS_TO_ANSWER = 2
 SECONDS_TO_STOP = 5
 STARTS = 3  # another process can take the free port first
@@ -36,7 +36,7 @@ _PROCESSES = get_context("fork") if sys.platform == "linux" else get_context("sp
 
 def _file() -> Path:
     """Return the path of the announcement, next to the database: users of one database share the server."""
-    return Path(get_current_settings().home) / "restock-served.json"
+    return Path(get_current_settings().home) / ANNOUNCEMENT
 
 
 @contextmanager
