@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from schemas.settings.slices import CompareSlice
-from tasks.evaluation.backtest.rows import BacktestRows, read_rows
+from tasks.evaluation.backtest.rows import BacktestRows, read_rows, series_positions
 from tasks.inventory.model.demand_paths import SERIES_AT_ONCE, correlation_of, draw_paths
 from tasks.inventory.model.weekly_problem import series_prices, with_text_ids
 from tasks.inventory.replay.forecast_cost import OrderRule, forecast_costs
@@ -42,11 +40,7 @@ def with_inventory_cost(
     rows = read_rows(backtest, settings.quantiles)
     inventory = settings.inventory
     assert inventory is not None, "models are not ranked by cost"
-    rule = OrderRule(
-        lead_time=inventory.lead_time,
-        review_period=min(inventory.review_period, settings.period.periods_per_week),
-        holding_cost=inventory.holding_cost,
-    )
+    review_period = min(inventory.review_period, settings.period.periods_per_week)
     price = _prices(rows.series, inventory.shortage_cost, sku_facts)
     yearly = inventory.holding_cost_per_year
     holding = np.full(len(rows.series), inventory.holding_cost)
@@ -71,12 +65,8 @@ def with_inventory_cost(
                     inventory.sample_paths,
                     settings.seed,
                 )
-                cost[place] = forecast_costs(
-                    paths.astype(np.float64),
-                    rows.actual[place],
-                    price[served],
-                    replace(rule, holding_cost=holding[served]),
-                )
+                rule = OrderRule(inventory.lead_time, review_period, holding[served])
+                cost[place] = forecast_costs(paths.astype(np.float64), rows.actual[place], price[served], rule)
     return backtest.assign(**{c.INVENTORY_COST: cost})
 
 
@@ -101,6 +91,5 @@ def _prices(series: pd.DataFrame, shortage: str | float, facts: pd.DataFrame | N
     if facts is None:
         return np.ones(len(series))
     facts = with_text_ids(facts)
-    keys = [c.STORE_ID, c.CATEGORY]
-    place = pd.MultiIndex.from_frame(with_text_ids(series)).get_indexer(pd.MultiIndex.from_frame(facts[keys]))
+    place = series_positions(with_text_ids(series), facts)
     return series_prices(facts[place >= 0], place[place >= 0], len(series))

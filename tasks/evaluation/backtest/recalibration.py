@@ -10,7 +10,7 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
-from tasks.evaluation.backtest.rows import series_codes
+from tasks.evaluation.backtest.rows import series_codes, series_positions
 from tasks.evaluation.backtest.split import horizons_covered
 from tasks.forecasting.combine.intermittent import PROMOTION, intermittent_means
 from tasks.forecasting.combine.mean_factors import MeanFactors, calibrate_mean
@@ -161,9 +161,7 @@ def _rates(table: pd.DataFrame, panel: Panel) -> FloatArray:
 def _places(table: pd.DataFrame, panel: Panel) -> tuple[IndexArray, IndexArray]:
     """The series and the period of each row, as positions in the panel, shape (N,) each."""
     at, keys = series_codes(table)
-    series = pd.MultiIndex.from_frame(panel.series[[c.STORE_ID, c.CATEGORY]])
-    place = series.get_indexer(pd.MultiIndex.from_frame(keys))
-    return place[at], panel.periods.get_indexer(pd.DatetimeIndex(table[c.DATE]))
+    return series_positions(panel.series, keys)[at], panel.periods.get_indexer(pd.DatetimeIndex(table[c.DATE]))
 
 
 def _whole_units(actual: FloatArray) -> bool:

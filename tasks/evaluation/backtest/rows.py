@@ -138,6 +138,22 @@ def series_codes(frame: pd.DataFrame) -> tuple[IndexArray, pd.DataFrame]:
     return code.astype(np.int64), pd.DataFrame(keys)
 
 
+def series_positions(known: pd.DataFrame, series: pd.DataFrame) -> IndexArray:
+    """Position of each series in a table of different series, shape (N,); -1 where it is not in it.
+
+    Args:
+        known: store_id and category of the different series.
+        series: N rows with store_id and category.
+
+    >>> both = pd.DataFrame({c.STORE_ID: ["1", "2"], c.CATEGORY: ["shoes", "boots"]})
+    >>> series_positions(both, both.iloc[[1]]).tolist()
+    [1]
+    """
+    keys = [c.STORE_ID, c.CATEGORY]
+    place = pd.MultiIndex.from_frame(known[keys]).get_indexer(pd.MultiIndex.from_frame(series[keys]))
+    return np.asarray(place, dtype=np.int64)
+
+
 def check_forecasts(frame: pd.DataFrame, quantiles: Sequence[float], also: Sequence[str] = ()) -> None:
     """Raise if forecast rows do not have a column or have a value that is not finite.
 

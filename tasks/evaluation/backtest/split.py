@@ -12,7 +12,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.errors import TrainingError, first_few
 from schemas.panel import FloatArray, IndexArray, Panel
-from tasks.evaluation.backtest.rows import check_forecasts, series_codes
+from tasks.evaluation.backtest.rows import check_forecasts, series_codes, series_positions
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,7 @@ def _sorted_once(forecasts: pd.DataFrame, series: IndexArray) -> IndexArray:
 
 def _actuals(forecasts: pd.DataFrame, series: IndexArray, keys: pd.DataFrame, panel: Panel) -> FloatArray:
     """Demand of each row's series and date, shape (N,); NaN where unknown or not in the history."""
-    known = pd.MultiIndex.from_frame(panel.series[[c.STORE_ID, c.CATEGORY]])
-    place = known.get_indexer(pd.MultiIndex.from_frame(keys))
+    place = series_positions(panel.series, keys)
     if (place < 0).any():
         unknown = [" / ".join(row) for row in keys[place < 0].to_numpy()]
         raise TrainingError(

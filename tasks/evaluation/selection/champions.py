@@ -19,7 +19,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, Fold, IndexArray, Panel
 from schemas.settings import BASELINES
 from tasks.evaluation.backtest.paired_losses import PeriodLosses, compare_with_winner, network_winner, period_losses
-from tasks.evaluation.backtest.rows import BacktestRows, read_rows, series_codes
+from tasks.evaluation.backtest.rows import BacktestRows, read_rows, series_codes, series_positions
 from tasks.evaluation.metrics.aggregation import FoldGrid, fold_grid
 from tasks.evaluation.ranking import SelectionRule
 from tasks.evaluation.selection.reasons import Choice, reasons
@@ -123,7 +123,7 @@ def select_models(rows: BacktestRows, live: pd.DataFrame, rule: SelectionRule) -
     at, series = series_codes(live)
     scored: BoolArray = np.asarray((losses.folds > 0).any(axis=2))
     candidates = _served(live, at, len(series), losses.models) & scored.any(axis=1, keepdims=True)
-    place = _places(losses.series, series)
+    place = series_positions(losses.series, series)
     champion, winner = np.full((2, len(series)), NONE, dtype=np.int64)
     leader = network_winner(losses, rule) if candidates.any() else NONE
     for pattern in np.unique(candidates, axis=1).T if candidates.any() else ():
@@ -141,12 +141,6 @@ def _served(live: pd.DataFrame, at: IndexArray, series: int, models: tuple[str, 
     served = np.zeros((len(models) + 1, series), dtype=bool)
     served[pd.Index(models).get_indexer(live[c.MODEL]), at] = True
     return served[:-1]
-
-
-def _places(known: pd.DataFrame, series: pd.DataFrame) -> IndexArray:
-    """Position of each series among those of the folds; NONE if it has no fold rows."""
-    place = pd.MultiIndex.from_frame(known).get_indexer(pd.MultiIndex.from_frame(series))
-    return np.asarray(place, dtype=np.int64)
 
 
 def _shared_pool(members: IndexArray, scored: BoolArray) -> tuple[IndexArray, IndexArray]:

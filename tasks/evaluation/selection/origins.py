@@ -10,6 +10,7 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import IndexArray, Panel
 from schemas.settings import BASELINES
+from tasks.evaluation.backtest.rows import series_positions
 from tasks.evaluation.backtest.split import SplitForecasts
 from tasks.evaluation.metrics.level_losses import Origin
 
@@ -44,10 +45,7 @@ def champion_origin(
 
 def _places(rows: pd.DataFrame, panel: Panel) -> IndexArray:
     keys = [c.STORE_ID, c.CATEGORY]
-    place: IndexArray = pd.MultiIndex.from_frame(panel.series[keys].astype(str)).get_indexer(
-        pd.MultiIndex.from_frame(rows[keys].astype(str))
-    )
-    return place
+    return series_positions(panel.series[keys].astype(str), rows[keys].astype(str))
 
 
 def origin_rows(name: str, at: Origin, keys: pd.DataFrame, levels: Sequence[float]) -> pd.DataFrame:
