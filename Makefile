@@ -1,4 +1,4 @@
-# Every target makes what it needs in .venv; all that must be there is Python 3.11 (or 3.12) and make.
+# Every target installs what it needs into .venv. Requirements: Python 3.11 or 3.12, and make.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 BIN := .venv/bin
 UV := uv>=0.8,<1
@@ -8,12 +8,12 @@ AUTOGLUON := autogluon.timeseries==1.6.3
 DEMO := demo-company
 SOURCES := schemas tasks flows deployments
 
-# uv does not read pip's configuration: it is told where pip looks for packages.
+# uv does not read pip's configuration, so it gets the places where pip looks for packages.
 PLACES = $$(for place in $$($(BIN)/pip config get global.find-links 2>/dev/null); do echo "--find-links $$place"; done) \
 	$$(for place in $$($(BIN)/pip config get global.index-url 2>/dev/null); do echo "--default-index $$place"; done)
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock $(PLACES)
-# Python stores the bytecode of what it imports, whatever the environment says: without it every process pays seconds of
-# imports. Compiling all packages in advance takes minutes of processor time, and most modules are never imported.
+# Python stores the bytecode of what it imports, even if the environment forbids it: without bytecode, every process
+# imports for seconds longer. Compiling all packages in advance takes minutes of processor time, and most modules are never imported.
 WITH_BYTECODE = env -u PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -32,13 +32,13 @@ test: .venv/.installed-test ## everything that must pass before a commit
 
 checks: style arch
 
-# Those that this process may use: in a container often fewer than the machine has.
+# The cores that this process may use, in a container often fewer than the machine has.
 CORES = $$($(BIN)/python -c "import os; print(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())")
 
-# pytest stores the tests with rewritten assertions, whatever the environment says.
+# pytest stores the tests with rewritten assertions, even if the environment forbids bytecode.
 PYTEST = $(WITH_BYTECODE) $(BIN)/pytest
 
-# The worker processes take all cores: threads of linear algebra would wait for each other, and a waiting one computes.
+# The worker processes use all cores. More threads of linear algebra would wait for each other, and waiting uses a core.
 ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 # Four processes more than there are cores: tests of flows wait for their servers, approvals and kills.
@@ -85,15 +85,15 @@ docs: .venv/.installed ## docs/settings.md from the settings model
 bench: .venv/.installed-test ## time and memory of a weekly run on the full demo company
 	$(BIN)/python benchmarks/weekly_run.py
 
-bench-accuracy: .venv/.installed-bench ## our champions and their peers on data sets of yours (DATA=FOLDER ARGS="--sets NAME")
-	@test -n "$(DATA)" || { echo "Say where the data sets are: make bench-accuracy DATA=FOLDER"; exit 1; }
+bench-accuracy: .venv/.installed-bench ## accuracy of the champions and of other libraries on your data sets (DATA=FOLDER ARGS="--sets NAME")
+	@test -n "$(DATA)" || { echo "Folder of the data sets missing. Set it: make bench-accuracy DATA=FOLDER"; exit 1; }
 	$(BIN)/python -m benchmarks.accuracy "$(DATA)" $(ARGS)
 
-bench-autogluon: .venv/.installed-bench .venv-autogluon/.installed ## our champions and AutoGluon on data sets of yours (DATA=FOLDER)
-	@test -n "$(DATA)" || { echo "Say where the data sets are: make bench-autogluon DATA=FOLDER"; exit 1; }
+bench-autogluon: .venv/.installed-bench .venv-autogluon/.installed ## accuracy of the champions and of AutoGluon on your data sets (DATA=FOLDER)
+	@test -n "$(DATA)" || { echo "Folder of the data sets missing. Set it: make bench-autogluon DATA=FOLDER"; exit 1; }
 	$(BIN)/python -m benchmarks.accuracy "$(DATA)" --peers autogluon $(ARGS)
 
-bench-inventory: .venv/.installed-test .venv/.installed-stockpyl ## policies beside bounds and peers (ARGS="--problems FOLDER --seeds 1,2")
+bench-inventory: .venv/.installed-test .venv/.installed-stockpyl ## cost of the policies, lower bounds and other planners (ARGS="--problems FOLDER --seeds 1,2")
 	$(BIN)/python benchmarks/inventory/run.py $(ARGS)
 
 serve: .venv/.installed ## Prefect server, worker, deployments and schedule on this machine (SERVE="--settings FILE")
@@ -108,7 +108,7 @@ ui: .venv/.installed ## Prefect server with its UI at http://127.0.0.1:4200
 cluster: .venv/.installed ## Dask scheduler and two workers on this machine, for compute.engine: dask (CLUSTER="--workers 4")
 	@$(BIN)/python -m deployments.cluster $(CLUSTER)
 
-aws-twin: .venv/.installed-test ## S3 and SageMaker's DeepAR on this machine, for those without an AWS account
+aws-twin: .venv/.installed-test ## simulate S3 and SageMaker's DeepAR on this machine, without an AWS account
 	@$(BIN)/python -m tests.aws_twin
 
 crash: .venv/.installed-test ## interrupt publication, rollback, prune and storage at every call, in a folder and in a bucket (over an hour)
@@ -117,18 +117,18 @@ crash: .venv/.installed-test ## interrupt publication, rollback, prune and stora
 audit: .venv/.installed-audit ## known vulnerabilities of the packages in requirements.lock; fails if it cannot look them up
 	$(BIN)/python -m tests.audit
 
-lock: .venv/bin/uv ## resolve requirements.lock anew within pyproject.toml's ranges
+lock: .venv/bin/uv ## resolve requirements.lock again within pyproject.toml's ranges
 	$(BIN)/uv pip compile --quiet --upgrade --all-extras --python-version 3.11 --no-header --no-annotate \
 		$(PLACES) --output-file requirements.lock pyproject.toml
-	@sed -i 's/^\(torch==[^+]*\)+.*/\1/' requirements.lock  # any build of that version: a CPU build's name is not everywhere
+	@sed -i 's/^\(torch==[^+]*\)+.*/\1/' requirements.lock  # without the name of a CPU build, which not every index has
 
-clean: ## remove what runs and tools leave behind, .venv apart
+clean: ## remove files of runs and tools; .venv stays
 	rm -rf $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/uv:
-	@test -n "$(PYTHON)" || { echo "No python3.11 found. Install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 not found. Install it, or set its path: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || { \
-		echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); Restock needs Python 3.11 or 3.12. Name one: make PYTHON=/path/to/python3.11"; exit 1; }
+		echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); Restock needs Python 3.11 or 3.12. Set the path of one: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@echo "Installing packages into .venv (some minutes the first time) ..."
@@ -139,15 +139,15 @@ clean: ## remove what runs and tools leave behind, .venv apart
 	@$(BIN)/python -m compileall -q $(SOURCES)
 	@touch $@
 
-# All at once: a second installation takes as long as the first.
+# Everything at once, because a second installation takes as long as the first.
 .venv/.installed-test: pyproject.toml requirements.lock | .venv/bin/uv
 	@$(INSTALL) --editable '.[aws,deepar,app,dask,pretrained,test]'
 	@$(BIN)/python -m compileall -q $(SOURCES)
 	@touch .venv/.installed $@
 
-# Alone: what it requires (one old Sphinx and its extensions, among others) its policies do not need.
+# Without its requirements, such as an old Sphinx: its policies do not need them.
 .venv/.installed-stockpyl: | .venv/.installed-test
-	@$(INSTALL) --no-deps '$(STOCKPYL)' && touch $@ || echo "$(STOCKPYL) cannot be installed: going on without it"
+	@$(INSTALL) --no-deps '$(STOCKPYL)' && touch $@ || echo "$(STOCKPYL) cannot be installed: the benchmark runs without it"
 
 .venv/.installed-mutation: .venv/.installed-test
 	@$(INSTALL) --editable '.[aws,deepar,app,dask,pretrained,test,mutation]'
@@ -157,7 +157,7 @@ clean: ## remove what runs and tools leave behind, .venv apart
 	@$(INSTALL) '$(PIP_AUDIT)'
 	@touch $@
 
-# A separate environment: it requires other versions of our packages.
+# A separate environment, because it requires other versions of the same packages.
 .venv-autogluon/.installed: | .venv/.installed
 	@$(BIN)/python -m venv --clear .venv-autogluon
 	@$(BIN)/uv pip install --quiet --python .venv-autogluon/bin/python $(PLACES) '$(AUTOGLUON)' 'torch==2.13.0'

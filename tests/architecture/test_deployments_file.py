@@ -83,7 +83,7 @@ def test_an_entrypoint_can_be_loaded(deployment: dict[str, Any], monkeypatch: py
     assert given <= set(schema.properties)
     assert set(schema.required) - given == ASKED_FOR.get(kind(deployment), set())
     unexplained = [name for name, field in schema.properties.items() if not field.get("description")]
-    assert not unexplained, "the form shows nothing beside them"
+    assert not unexplained, "the form shows no text next to them"
 
 
 def test_only_the_weekly_run_has_a_schedule_and_a_second_one_waits() -> None:

@@ -34,7 +34,7 @@ def of(name: str) -> list[str]:
 
 
 def position(name: str, words: str) -> int:
-    """Where the first instruction of that name with these words stands."""
+    """Position of the first instruction of that name with these words."""
     return next(at for at, (found, rest) in enumerate(instructions()) if found == name and words in rest)
 
 

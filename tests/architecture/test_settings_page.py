@@ -48,7 +48,7 @@ FIRST_PAGE = [row for row in ROWS if row.part == "Settings of a retailer"]
 
 
 def leaves(group: type[Strict], above: str = "") -> Iterator[str]:
-    """Keys with a value of their own, and models, whose presence is a value."""
+    """Keys that have a value, and models, whose presence is a value."""
     for name, info in group.model_fields.items():
         path = f"{above}{name}"
         inner = group_of(info)

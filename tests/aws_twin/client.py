@@ -41,7 +41,7 @@ class TwinClient:
         }
 
     def client(self, service: str, attempts: int = 1, region: str = REGION) -> Any:
-        """A boto3 client of the twin that tries each call so many times."""
+        """A boto3 client of the twin that tries each call this number of times."""
         return _client(self.endpoint, service, attempts, region)
 
     def refuse(self, operation: str, error: str = "InternalFailure", times: int = 1, **details: Any) -> None:
@@ -85,7 +85,7 @@ class TwinClient:
         return content
 
     def put_series(self, prefix: str, series: int = 3, length: int = 24) -> str:
-        """JSON Lines of small series with a level of their own; the prefix's URI."""
+        """JSON Lines of small series with different levels; the prefix's URI."""
         lines = [
             {"start": "2024-01-01 00:00:00", "target": [float(10 * number + day % 7) for day in range(length)]}
             for number in range(1, series + 1)

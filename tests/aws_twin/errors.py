@@ -5,7 +5,7 @@ from __future__ import annotations
 VALIDATION = "ValidationException"
 IN_USE = "ResourceInUse"
 
-# Codes that AWS answers with a status of its own; any other code is the caller's fault: 400.
+# Codes that AWS answers with a special status; any other code is the caller's fault: 400.
 STATUS_OF = {
     "InternalFailure": 500,
     "InternalServerError": 500,

@@ -18,7 +18,7 @@ from tests.aws_twin.fixture import FAKE_CONTAINER, ROOT, running_twin
 
 @pytest.fixture(scope="module")
 def twin() -> TwinClient:
-    """One of its own: these tests count calls and empty it."""
+    """A separate twin, because these tests count calls and empty it."""
     with running_twin() as running:
         yield running
 

@@ -93,7 +93,7 @@ class TrainingJob(Job):
             "TrainingStartTime": self.training_started,
             "TrainingEndTime": self.ended,
             "SecondaryStatusTransitions": self.transitions,
-            # The URI stands in ModelArtifacts only once the archive was written.
+            # ModelArtifacts has the URI only after the archive was written.
             "ModelArtifacts": {"S3ModelArtifacts": self.artifact} if self.artifact else {},
             "FinalMetricDataList": [
                 {"MetricName": name, "Value": value, "Timestamp": self.ended or self.modified}

@@ -160,7 +160,7 @@ class Page:
 
 @contextmanager
 def browser(folder: Path) -> Iterator[Page]:
-    """A headless Chromium of its own with one tab; ``folder`` takes its profile."""
+    """A separate headless Chromium with one tab; ``folder`` takes its profile."""
     found = program()
     assert found is not None, "Chromium is not installed"
     command = [found, *OPTIONS, f"--user-data-dir={folder}", "about:blank"]

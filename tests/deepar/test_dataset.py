@@ -53,10 +53,10 @@ def test_lines_by_hand(lake, panel):
     assert [line["start"] for line in lines] == ["2024-01-01 00:00:00", "2024-03-01 00:00:00"]
     assert lines[0]["target"] == [1, 2.4, None, 4, 5, 6]
     assert lines[1]["target"] == [3, 0, None, 1]
-    # One store and one kind of grade tell nothing; category and brand are coded by what the served series have.
+    # One store and one kind of grade have no information; category and brand are coded by what the served series have.
     assert [line["cat"] for line in lines] == [[0, 0], [1, 1]]
     assert made.cardinality == (2, 2)
-    # The promotion is standardised over the history (mean 0.5, deviation 0.5) and reaches over the horizon.
+    # The promotion is standardized over the history (mean 0.5, deviation 0.5) and reaches over the horizon.
     assert lines[0]["dynamic_feat"] == [[-1, 1, -1, 1, -1, 1, -1, 1]]
     assert lines[1]["dynamic_feat"] == [[-1, 1, -1, 1, -1, 1]]
     assert (made.time_freq, made.prediction_length, made.series, made.observations) == ("M", 2, 2, 8)

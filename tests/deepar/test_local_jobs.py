@@ -30,7 +30,7 @@ from tasks.deepar.local.processes import ContainerProcesses
 from tasks.storage.local import LocalLake
 
 STAND_IN = textwrap.dedent('''
-    """Behaves as `behaviour` in the hyperparameters says; writes one line per start into `starts`."""
+    """Behaves as `behavior` in the hyperparameters says; writes one line per start into `starts`."""
     import json, os, signal, sys, time
     from pathlib import Path
 
@@ -42,11 +42,11 @@ STAND_IN = textwrap.dedent('''
         output.mkdir()
         stopped = []
         signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
-        behaviour = asked["behaviour"]
-        if behaviour == "fails":
+        behavior = asked["behavior"]
+        if behavior == "fails":
             (output / "failure").write_text("ClientError: train.json.gz, line 2: cat[0] is 9.")
             return 1
-        if behaviour == "dies":
+        if behavior == "dies":
             sys.stderr.write(asked["log"])
             sys.stderr.flush()
             os.kill(os.getpid(), getattr(signal, asked["by"]))
@@ -54,7 +54,7 @@ STAND_IN = textwrap.dedent('''
             for epoch in range(1, 4):
                 stream.write(json.dumps({"epoch": epoch, "of": 3, "train_loss": 1 / epoch}) + "\\n")
                 stream.flush()
-        while behaviour == "endless" and not stopped:
+        while behavior == "endless" and not stopped:
             time.sleep(0.02)
         if stopped:
             (output / "stopped").touch()
@@ -122,8 +122,8 @@ class Place:
             observations=300,
         )
 
-    def request(self, behaviour: str = "trains", **further) -> TrainingRequest:
-        asked = {"behaviour": behaviour, "starts": str(self.starts)}
+    def request(self, behavior: str = "trains", **further) -> TrainingRequest:
+        asked = {"behavior": behavior, "starts": str(self.starts)}
         channel = self.channel()
         return TrainingRequest(
             **{"purpose": "cleaned-student-t", "channel": channel, "hyperparameters": asked, "seed": 1, **further}

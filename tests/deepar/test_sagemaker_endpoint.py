@@ -236,7 +236,7 @@ def test_another_process_deletes_the_endpoint_of_a_run(twin: TwinClient) -> None
 
 
 def test_a_question_leaves_the_endpoint_that_stays_with_its_model(twin: TwinClient) -> None:
-    """The same archive behind both."""
+    """Both serve the same archive."""
     lake = stage.lake_on_twin()
     backend = stage.backend(lake, inference="endpoint")
     model, channel = trained(backend, lake)

@@ -32,7 +32,7 @@ OWN = {"aws:ResourceTag/restock:installation": HERE.storage}
 ON_S3 = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket"}
 LOGS = ("DescribeLogStreams", "GetLogEvents")
 SCALABLE = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:scalable-target/x"
-# AWS needs them without a call of their own, or the twin meets no case of them.
+# AWS needs them without a separate call, or no case of them occurs in the twin.
 UNSEEN = {
     "cloudwatch:DeleteAlarms",
     "cloudwatch:DescribeAlarms",

@@ -230,7 +230,7 @@ def test_throttling_only_delays(twin: TwinClient) -> None:
 
 
 def test_a_lost_answer_to_a_start_starts_no_second_job(twin: TwinClient) -> None:
-    """The job stands, but the answer did not come: the next look finds it."""
+    """The job was created, but the answer did not arrive: the next look finds it."""
     twin.refuse("CreateTrainingJob", "InternalFailure", performed=True)
     lake = stage.lake_on_twin()
     assert stage.backend(lake).train(stage.training(lake), stage.Told()).job.endswith("-1")
@@ -263,7 +263,7 @@ def test_missing_rights_are_the_operators(twin: TwinClient) -> None:
 def start_endless(
     lake: Any, run_id: str = "run-1", number: int = 1, seed: int = 7, **values: Any
 ) -> tuple[threading.Thread, list[Exception]]:
-    """A training that does not end by itself, waited for in a thread; returns when so many jobs were started."""
+    """A training that does not end by itself, waited for in a thread; returns when this number of jobs was started."""
     errors: list[Exception] = []
     request = stage.training(lake, **ENDLESS).model_copy(update={"seed": seed})
 

@@ -1,4 +1,4 @@
-"""A driver that asks the lake after every attempt, with a cluster that fails as told."""
+"""A driver that asks the lake after every attempt, with a cluster that fails as the test says."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KILLED = "KilledWorker: the worker died"
 
 
 class Told:
-    """A cluster whose attempts do what they are told, the last of them again and again."""
+    """A cluster whose attempts do what the test says; the last one is repeated."""
 
     address = "tcp://cluster:8786"
 

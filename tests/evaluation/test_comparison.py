@@ -35,7 +35,7 @@ def folds(panel):
 
 
 def forecast_of(panel, model, error, series, quantiles, seed):
-    """What a model hands over: folds and live forecast in one table, off by about ``error`` units."""
+    """Rows of a model: folds and live forecast in one table, off by about ``error`` units."""
     random = np.random.default_rng(seed)
     level = np.nanmean(panel.demand, axis=1)
     rows = [

@@ -71,14 +71,14 @@ class Server(NamedTuple):
             messages = [one["message"] for one in found]
             if found:
                 assert found[0]["company"] == COMPANY
-                # This server does not know its own address; `make serve` tells it.
+                # This server does not know its own address; `make serve` sets it.
                 assert "/v2/runs/flow-run/" in (found[0]["link"] or "") or subject not in ("data quality", "published")
                 assert found[0]["severity"] in ("info", "warning", "error")
                 assert {run.name for run in self.client.read_flow_runs() if "notify" in run.name} == set()
-                assert len(messages) == 1, "told more than once"
+                assert len(messages) == 1, "notified more than once"
                 return messages[0]
             time.sleep(0.5)
-        pytest.fail(f"{subject} with {words!r} was not told: {self.posted}")
+        pytest.fail(f"{subject} with {words!r} was not notified: {self.posted}")
 
     def message(self, run: UUID, words: str) -> str:
         """The message of a run's state, once it holds some words."""

@@ -107,7 +107,7 @@ def test_a_known_lake_that_is_missing_before_a_run_is_not_taken_for_a_new_compan
 def test_prefect_of_a_command_line_run_is_patient_and_quiet_in_any_folder(
     company: Path, tmp_path: Path, prefect_home: PrefectHome
 ) -> None:
-    # Prefect reads pyproject.toml where it stands only; a user's shell may stand anywhere.
+    # Prefect reads pyproject.toml only in the working directory, which may be any folder.
     told = """
 import sys, types
 from flows.cli import run_flow as command_line

@@ -19,7 +19,7 @@ from tests.forecasting.panels import AWKWARD, awkward_panel
 QUICK = {"max_history": 120, "cross_validation": False, "max_rounds": 20, "max_rows": 2_000}
 # Further ways to set up a model: name of the case, model and settings.
 VARIANTS = {"arima by pmdarima": ("arima", {"engine": "pmdarima", "max_history": 36})}
-# Above so many core-milliseconds per series, fewer of them and one frequency for the thorough checks.
+# Above this number of core-milliseconds per series, fewer of them and one frequency for the thorough checks.
 COSTLY = 60.0
 COSTLY_SERIES = ("closed", "gaps", "zero", "constant", "one_value", "unknown", "three_values")
 FREQUENCIES = ("D", "W-MON", "MS")

@@ -20,7 +20,7 @@ def publish_golden_run(folder: Path, restock: Callable[..., tuple[int, str, str]
     Args:
         folder: an empty or absent folder.
         restock: runs a command line; returns its exit code, standard output and standard error. By default it runs
-            with a Prefect server of its own.
+            with a separate Prefect server.
 
     Raises:
         AssertionError: the run did not end with exit code 0.

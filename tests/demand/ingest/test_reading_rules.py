@@ -459,7 +459,7 @@ def test_zero_and_text_in_optional_numbers_are_not_stated() -> None:
     assert [(alarm.name, alarm.count, alarm.stores, alarm.skus) for alarm in result.alarms] == [
         ("not_stated", 2, ["01", "02"], []),
         ("not_stated", 2, [], ["007", "009"]),
-        # A pack size of 0 is how many programs write that there is none.
+        # Many programs write a missing pack size as 0.
         ("not_stated", 2, [], ["010", "011"]),
     ]
     assert "stores: storage_capacity of 01, 02 (2 in all) is '0' 1, '-1' 1 and counts as not stated." in str(

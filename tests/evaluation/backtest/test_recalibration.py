@@ -66,7 +66,7 @@ def test_models_are_recalibrated_separately(backtest_of, quantiles):
 
 
 def rare(backtest_of, sold, whole=True):
-    """Series that sell one unit in so many of the folds' rows, all with a q0.1 of 0.3 and a q0.25 of 0.4."""
+    """Series that sell one unit in this number of the folds' rows, all with a q0.1 of 0.3 and a q0.25 of 0.4."""
     rng = np.random.default_rng(1)
     actual = (rng.random((6, 60, 6)) < sold) * (1.0 if whole else 1.5)
     table = backtest_of(actual, {"a": np.full(actual.shape, 0.8)}, step=6)

@@ -18,7 +18,7 @@ LEVELS = (0.1, 0.5, 0.9)
 
 
 class Scripted(SeriesModel):
-    """A model that misbehaves as the store's history tells: its first value is the case."""
+    """A model that misbehaves as the store's history says: its first value is the case."""
 
     facts = ModelFacts("scripted", "Scripted", "Misbehaves", Scope.SERIES, min_known=5, cost=lambda _: Cost(0, 0, 1, 0))
 
