@@ -14,6 +14,7 @@ from schemas.panel import Panel
 from schemas.records import PanelRecord, PanelRef, Record, Summary, TableRef
 from schemas.settings.slices import PanelSlice
 from schemas.tables import SALES, STOCK
+from tasks.demand.cleaning.cleaning_log import TEXT_COLUMNS, CleaningLog
 from tasks.demand.cleaning.lines import LINE_COLUMNS, SHARD_LINES, LineBlocks
 from tasks.demand.cleaning.prepared import Prepared, prepare
 from tasks.demand.new_series import NewPairs, new_alarms, new_pairs, new_series, superseded_alarm
@@ -115,7 +116,7 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watc
         panel=PanelRef(frames=frames, horizon=use.horizon),
         series=panel.n,
         periods=prepared.axis.history,
-        cleaning_log=lake.write_table("features/cleaning_log", judged.cleaning_log),
+        cleaning_log=_stored_log(lake, judged.cleaning_log),
         sku_facts=stored_facts,
         new_series=lake.write_table("features/new_series", added) if len(added) else None,
         planned_prices=lake.write_table("features/planned_prices", prices),
@@ -123,6 +124,11 @@ def assemble_panel(lake: Lake, inputs: PanelInputs, use: PanelSlice, watch: Watc
         alarms=[*panel_alarms(prepared, judged, new), *alarms],
         summary={**_summary(judged, panel, pd.concat(profiles, ignore_index=True)), **summary},
     )
+
+
+def _stored_log(lake: Lake, log: CleaningLog) -> TableRef:
+    empty = () if log.counts else TEXT_COLUMNS
+    return lake.write_parts("features/cleaning_log", of_size(log.parts(), PART_ROWS), empty)
 
 
 def sale_lines(lake: Lake, ref: TableRef) -> LineBlocks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +9,11 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.alarms import Alarm
-from schemas.panel import BoolArray, IndexArray, Panel
-from schemas.settings.slices import PanelSlice
+from schemas.panel import IndexArray, Panel
 from tasks.demand.checks.levels import category_gap_alarm
 from tasks.demand.checks.tables import ended_stores, table_alarms
 from tasks.demand.cleaning.category_gaps import category_gaps
-from tasks.demand.cleaning.corrections import VOID
+from tasks.demand.cleaning.cleaning_log import CleaningLog
 from tasks.demand.cleaning.exposure import StorePeriods, out_of_stock, store_periods
 from tasks.demand.cleaning.pair_periods import PairPeriods
 from tasks.demand.cleaning.prepared import Prepared
@@ -27,9 +25,6 @@ from tasks.demand.panel_parts import PanelParts
 
 __all__ = ["PanelBuild", "build_panel", "from_frames", "to_frames"]
 
-RETURN = "return"
-OUTLIER = "outlier"
-OPEN_AFTER_ALL = "open_after_all"
 OUT_OF_STOCK = "out_of_stock"
 SILENT = "store_without_rows"
 SKU_GAP = "sku_without_rows"
@@ -47,8 +42,7 @@ class JudgedSales:
         stores: what is known of each store and period.
         unknown: periods of pairs (a SKU in a store) whose demand is unknown.
         stock_outs: SKUs that were not in stock, by the table of availability or by other evidence.
-        cleaning_log: one row per changed sale: table, store_id, sku, date (of the line or its period),
-            units, treatment and reason.
+        cleaning_log: one row per changed sale.
         treatment_counts: treatment to number of cases; in addition to those in ``cleaning_log``, the store-periods
             without rows, the SKU-periods out of stock and the products with a merged value.
         alarms: what looks wrong in the tables, with what was done about it.
@@ -58,7 +52,7 @@ class JudgedSales:
     stores: StorePeriods
     unknown: PairPeriods
     stock_outs: StockOuts
-    cleaning_log: pd.DataFrame
+    cleaning_log: CleaningLog
     treatment_counts: dict[str, int]
     alarms: list[Alarm]
     ended: tuple[str, ...]
@@ -93,7 +87,8 @@ def build_panel(prepared: Prepared) -> PanelBuild:
     """
     judged = judge_sales(prepared)
     panel = panel_parts(prepared, judged).whole()
-    return PanelBuild(panel, judged.cleaning_log, judged.treatment_counts, judged.alarms, judged.ended)
+    log = pd.concat(judged.cleaning_log.parts(), ignore_index=True)
+    return PanelBuild(panel, log, judged.treatment_counts, judged.alarms, judged.ended)
 
 
 def judge_sales(prepared: Prepared) -> JudgedSales:
@@ -108,17 +103,8 @@ def judge_sales(prepared: Prepared) -> JudgedSales:
         if settings.cleaning.suspect_stock_outs:
             known = PairPeriods(cells, lambda part: distinct(np.concatenate([empty.of(part), part.own(outliers)])))
             found = suspected_stock_outs(cells, stores, _counts(prepared), as_of, known)
-    cleaning_log = pd.concat(
-        [
-            _treated(prepared.lines.returned, RETURN, "units below 0 count as demand of 0"),
-            _treated(prepared.lines.voided, VOID, "a line and the line that cancels it: no demand"),
-            _outliers(cells, outliers, settings),
-            _open_after_all(cells, stores),
-        ],
-        ignore_index=True,
-    )
-    counts = cleaning_log[c.TREATMENT].value_counts().sort_index().to_dict()
-    counts |= {OUT_OF_STOCK: missing.count, SILENT: _silent_periods(cells, stores)}
+    log = CleaningLog.of(prepared, stores)
+    counts = log.counts | {OUT_OF_STOCK: missing.count, SILENT: _silent_periods(cells, stores)}
     counts |= {SKU_GAP: found.count, CATEGORY_GAP: empty.count, MERGED: _merged(prepared)}
     alarms = [
         *table_alarms(prepared, stores, missing, found),
@@ -133,7 +119,7 @@ def judge_sales(prepared: Prepared) -> JudgedSales:
     every = PairPeriods(cells, unknown)
     if missing.count:
         found = marked_stock_outs(cells, stores, missing, outliers)
-    return JudgedSales(stores, every, found, cleaning_log, counts, alarms, ended_stores(prepared, stores))
+    return JudgedSales(stores, every, found, log, counts, alarms, ended_stores(prepared, stores))
 
 
 def _counts(prepared: Prepared) -> pd.DataFrame | None:
@@ -180,45 +166,6 @@ def _feature(column: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return column.astype(np.float64)
     return column.astype(object).where(column.notna(), "").map(str)
-
-
-def _outliers(cells: SaleCells, outliers: IndexArray, settings: PanelSlice) -> pd.DataFrame:
-    factor = settings.cleaning.outlier_factor
-    reason = f"more than {factor:g} times the usual peak of its series, and no event explains it: demand unknown"
-    return _treated(_cells_frame(cells, lambda part: part.marked(outliers)), OUTLIER, reason)
-
-
-def _open_after_all(cells: SaleCells, stores: StorePeriods) -> pd.DataFrame:
-    def sold(part: CellPart) -> BoolArray:
-        return stores.contradicted[part.cell_store, part.cell_period] & (part.units > 0)
-
-    reason = "sold while the calendar says closed: treated as open"
-    return _treated(_cells_frame(cells, sold if stores.contradicted.any() else None), OPEN_AFTER_ALL, reason)
-
-
-def _cells_frame(cells: SaleCells, chosen: Callable[[CellPart], BoolArray] | None) -> pd.DataFrame:
-    keys, units = [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
-    for part in cells.parts() if chosen else ():
-        rows = np.flatnonzero(chosen(part)) if chosen else keys[0]
-        keys.append(part.keys[rows])
-        units.append(part.units[rows])
-    key, sold = np.concatenate(keys), np.concatenate(units)
-    order = np.argsort(key)
-    pair, period = np.divmod(key[order], cells.history)
-    return pd.DataFrame(
-        {
-            c.DATE: cells.periods[period],
-            c.STORE_ID: cells.stores[cells.pair_store[pair]],
-            c.SKU: cells.skus[cells.pair_sku[pair]],
-            c.UNITS: sold[order],
-        }
-    )
-
-
-def _treated(rows: pd.DataFrame, treatment: str, reason: str) -> pd.DataFrame:
-    columns = [c.TABLE, c.STORE_ID, c.SKU, c.DATE, c.UNITS, c.TREATMENT, c.REASON]
-    text = {c.STORE_ID: object, c.SKU: object}
-    return rows.astype(text).assign(**{c.TABLE: "sales", c.TREATMENT: treatment, c.REASON: reason})[columns]
 
 
 def _silent_periods(cells: SaleCells, stores: StorePeriods) -> int:

@@ -111,6 +111,7 @@ def test_the_stored_panel_does_not_depend_on_shards(scope, rich_tables, make_set
     for shards in (1, 3, 7):
         lines = -(-len(tables["sales"]) // shards)
         monkeypatch.setattr("tasks.demand.cleaning.lines.SHARD_LINES", lines)
+        monkeypatch.setattr("tasks.demand.cleaning.lines._LINES_BY_DAY", lines)
         monkeypatch.setattr("tasks.demand.cleaning.corrected.BLOCK_LINES", lines)
         monkeypatch.setattr("tasks.demand.cleaning.exposure.BLOCK_LINES", lines)
         monkeypatch.setattr("tasks.demand.cleaning.expected_units._BLOCK_VALUES", 1 << 19 if shards == 1 else 1)
@@ -119,6 +120,7 @@ def test_the_stored_panel_does_not_depend_on_shards(scope, rich_tables, make_set
         inputs = PanelInputs(tables=refs, as_of=AS_OF, stores=scope)
         records.append(assemble_watched_panel(lake, inputs, PanelSlice.of(settings)))
     assert records[0] == records[1] == records[2]
+    assert records[0].cleaning_log == lake.write_table("features/cleaning_log", whole.cleaning_log)
     if not scope:
         frames = {name: lake.write_table(f"features/{name}", frame) for name, frame in to_frames(whole.panel).items()}
         assert records[0].panel.frames == frames
@@ -126,6 +128,16 @@ def test_the_stored_panel_does_not_depend_on_shards(scope, rich_tables, make_set
         light = load_demand(lake, records[0].panel, Frequency("D"))
         np.testing.assert_array_equal(light.demand, whole.panel.demand)
         np.testing.assert_array_equal(light.sold, whole.panel.sold)
+
+
+def test_an_empty_cleaning_log_is_stored_as_a_table(make_tables, make_settings, tmp_path):
+    tables = make_tables([("2024-01-01", "s1", "a1", 1.0), ("2024-01-02", "s1", "a1", 2.0)])
+    lake = open_lake(str(tmp_path))
+    refs = {name: lake.write_table(name, frame) for name, frame in tables.items()}
+    log = build_panel(prepare(tables, make_settings(), AS_OF)).cleaning_log
+    assert log.empty
+    record = assemble_watched_panel(lake, PanelInputs(tables=refs, as_of=AS_OF), PanelSlice.of(make_settings()))
+    assert record.cleaning_log == lake.write_table("features/cleaning_log", log)
 
 
 def test_the_panel_does_not_depend_on_the_order_and_type_of_ids(rich_tables, make_settings):

@@ -28,7 +28,7 @@ from tasks.demand.cleaning.corrections import (
     void_alarm,
     voided_lines,
 )
-from tasks.demand.cleaning.lines import SaleLines
+from tasks.demand.cleaning.lines import LinesByDay, SaleLines
 from tasks.demand.cleaning.sales import BLOCK_LINES, TextArray, codes
 from tasks.demand.cleaning.successors import in_place, successors
 from tasks.demand.cleaning.unit_prices import in_single_units, unit_price_alarms
@@ -101,7 +101,7 @@ class CorrectedLines:
         replaced: SKU to the successor that inherits its sales.
         replaced_pairs: store_id and sku of replaced SKUs with a line.
         voided: the voided lines: date, store_id, sku, units as sold.
-        returned: the lines with negative units, in a fixed order.
+        returned: the lines with negative units.
         alarms: what was corrected.
         odd: the alarms on repeated and huge lines and odd amounts.
     """
@@ -117,7 +117,7 @@ class CorrectedLines:
     replaced: Mapping[str, str]
     replaced_pairs: pd.DataFrame
     voided: pd.DataFrame
-    returned: pd.DataFrame
+    returned: LinesByDay
     alarms: tuple[Alarm, ...]
     odd: tuple[Alarm, ...]
 
@@ -140,6 +140,7 @@ def correct_sales(
     parts, signs = components(tables.get("bundles")), Signs.of(lines)
     there, weekly = in_place(tables, as_of), reads_labels(use)
     series = _SeriesGroups.of(lines, products)
+    returned = LinesByDay(lines)
     returns = Returns(lines.stores, (lines.before.first, lines.before.last))
     facts = LineFacts.of(len(lines.stores))
     found, keys, amounts = _Found(), RepeatedKeys(len(lines.skus)), AmountsPerUnit(len(lines.skus))
@@ -161,7 +162,7 @@ def correct_sales(
         found.bundles.append(booked_components(own, parts))
         own = with_components(own, parts)
         sold = facts.add(own, weekly)
-        found.returned.append(own.loc[own[c.UNITS] < 0, LINE_KEYS])
+        returned.append(own[own[c.UNITS] < 0])
         found.huge.append(huge_lines(own)[LINE_KEYS])
         found.odd.append(odd_amounts(own))
         # Successors are in the shard of the SKUs that they replace.
@@ -186,7 +187,7 @@ def correct_sales(
         replaced=replaced,
         replaced_pairs=pairs[pairs[c.SKU].isin(list(replaced))].reset_index(drop=True),
         voided=voided,
-        returned=found.rows("returned").sort_values(LINE_KEYS, ignore_index=True),
+        returned=returned,
         alarms=(
             *isolated_alarm(found.rows("isolated")),
             *sign_alarms,
@@ -209,7 +210,6 @@ class _Found:
 
     isolated: list[pd.DataFrame] = field(default_factory=list)
     voided: list[pd.DataFrame] = field(default_factory=list)
-    returned: list[pd.DataFrame] = field(default_factory=list)
     huge: list[pd.DataFrame] = field(default_factory=list)
     odd: list[pd.DataFrame] = field(default_factory=list)
     replaced: list[pd.DataFrame] = field(default_factory=list)

@@ -23,6 +23,9 @@ SHARD_LINES = 1 << 18
 # Columns of the sales table that the panel reads; net_amount may be missing.
 LINE_COLUMNS = (c.DATE, c.STORE_ID, c.SKU, c.UNITS, c.NET_AMOUNT)
 LINE = np.dtype([("row", "<i8"), ("day", "<i4"), ("store", "<i4"), ("sku", "<i4"), ("units", "<f8"), ("amount", "<f8")])
+# Lines on consecutive days, some of which are kept together (returns are a few percent of the lines).
+_LINES_BY_DAY = 1 << 22
+_LINE_BY_DAY = np.dtype([("day", "<i4"), ("store", "<i4"), ("sku", "<i4"), ("units", "<f8")])
 # Days are counted from here, so that the first day of a pandas time stamp is above 0.
 _ORIGIN = 120_000
 _SIGNS = ("lines", "counted", "negative", "negative_amount", "stated", "opposite")
@@ -176,6 +179,48 @@ class SaleLines:
         if self.priced:
             columns[c.NET_AMOUNT] = np.ascontiguousarray(rows["amount"])
         return pd.DataFrame(columns, index=np.ascontiguousarray(rows["row"]), copy=False)
+
+
+class LinesByDay:
+    """Some lines of all shards, to be read in the order of date, store, SKU and units.
+
+    Args:
+        lines: all lines.
+    """
+
+    def __init__(self, lines: SaleLines) -> None:
+        self.count = 0
+        self._names = lines.stores, lines.skus
+        days, counts = lines.by_day("lines")
+        self._first = int(days[0])
+        self._shard = np.zeros(int(days[-1]) - self._first + 1, dtype=np.int64)
+        self._shard[days - self._first] = (counts.cumsum() - counts) // _LINES_BY_DAY
+        self._shards = Shards(int(self._shard.max()) + 1, _LINE_BY_DAY)
+
+    def append(self, lines: pd.DataFrame) -> None:
+        """Add lines."""
+        rows = np.empty(len(lines), dtype=_LINE_BY_DAY)
+        rows["day"] = lines[c.DATE].to_numpy(dtype="datetime64[D]").astype(np.int32)
+        rows["store"], rows["sku"] = (lines[name].cat.codes.to_numpy() for name in (c.STORE_ID, c.SKU))
+        rows["units"] = lines[c.UNITS].to_numpy()
+        self._shards.append(self._shard[rows["day"] - self._first], rows)
+        self.count += len(rows)
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """Yield date, store_id, sku and units, about :data:`SHARD_LINES` rows at a time; their memory is released."""
+        stores, skus = self._names
+        for rows in self._shards.take():
+            ordered = rows[np.lexsort((rows["units"], rows["sku"], rows["store"], rows["day"]))]
+            for first in range(0, max(len(ordered), 1), SHARD_LINES):
+                block = ordered[first : first + SHARD_LINES]
+                yield pd.DataFrame(
+                    {
+                        c.DATE: block["day"].astype("datetime64[D]").astype("datetime64[ns]"),
+                        c.STORE_ID: stores[block["store"]],
+                        c.SKU: skus[block["sku"]],
+                        c.UNITS: block["units"],
+                    }
+                )
 
 
 def read_lines(blocks: LineBlocks, as_of: date, linked: Mapping[str, str]) -> SaleLines:
