@@ -61,7 +61,7 @@ class Axis:
 
 def known_feature(values: FloatArray | SmallFloatArray, row_of_series: IndexArray) -> KnownFeature:
     """A feature of shape (rows, T + H), kept in single precision."""
-    return KnownFeature(np.ascontiguousarray(values, dtype=np.float32), row_of_series.astype(np.int64))
+    return KnownFeature(np.ascontiguousarray(values, dtype=np.float32), row_of_series.astype(np.int64, copy=False))
 
 
 def informative(features: dict[str, KnownFeature]) -> dict[str, KnownFeature]:

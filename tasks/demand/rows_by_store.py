@@ -11,7 +11,8 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.panel import IndexArray
-from tasks.demand.cleaning.sales import TextArray, codes
+from tasks.demand.cleaning.sales import TextArray, codes, counts
+from tasks.storage.mapped import is_sorted
 
 # Rows of consecutive stores that are worked on at once; a store is never divided.
 ROWS_AT_ONCE = 1 << 18
@@ -24,26 +25,27 @@ class RowsByStore:
     Attributes:
         frame: the table, with store_id and sku.
         stores: shape (S,); store ids, alphabetical.
-        order: shape (k,); positions of the rows, store by store.
+        order: shape (k,); positions of the rows, store by store; None = in the order of the table.
         starts: shape (S + 1,); where the rows of each store begin in ``order``.
     """
 
     frame: pd.DataFrame
     stores: TextArray
-    order: IndexArray
+    order: IndexArray | None
     starts: IndexArray
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> RowsByStore:
         """The rows of a table."""
         rank, stores = codes(frame[c.STORE_ID])
-        starts = np.append(0, np.bincount(rank, minlength=len(stores)).cumsum())
-        return cls(frame, stores, np.argsort(rank, kind="stable"), starts)
+        starts = np.append(0, counts(rank, len(stores)).cumsum())
+        return cls(frame, stores, None if is_sorted(rank) else np.argsort(rank, kind="stable"), starts)
 
     def rows(self, first: str, last: str) -> IndexArray:
         """The positions of the rows of the stores from ``first`` to ``last``, store by store."""
         low, high = np.searchsorted(self.stores, first, "left"), np.searchsorted(self.stores, last, "right")
-        return self.order[self.starts[low] : self.starts[high]]
+        begin, end = self.starts[low], self.starts[high]
+        return np.arange(begin, end) if self.order is None else self.order[begin:end]
 
     def between(self, first: str, last: str) -> pd.DataFrame:
         """The rows of the stores from ``first`` to ``last``, with their ids as text."""
@@ -51,14 +53,19 @@ class RowsByStore:
         return rows.astype({c.STORE_ID: object, c.SKU: object})
 
 
-def store_ranges(tables: Sequence[RowsByStore]) -> Iterator[tuple[str, str]]:
-    """Yield the first and the last of consecutive stores that have about :data:`ROWS_AT_ONCE` rows together."""
-    counts: Counter[str] = Counter()
+def store_ranges(tables: Sequence[RowsByStore], size: int | None = None) -> Iterator[tuple[str, str]]:
+    """Yield the first and the last of consecutive stores that have about ``size`` rows together.
+
+    Args:
+        tables: the rows.
+        size: None = :data:`ROWS_AT_ONCE`.
+    """
+    of_store: Counter[str] = Counter()
     for table in tables:
-        counts.update(dict(zip(table.stores, np.diff(table.starts).tolist(), strict=True)))
-    names, first, rows = sorted(counts), 0, 0
+        of_store.update(dict(zip(table.stores, np.diff(table.starts).tolist(), strict=True)))
+    names, first, rows = sorted(of_store), 0, 0
     for position, name in enumerate(names):
-        rows += counts[name]
-        if rows >= ROWS_AT_ONCE or position == len(names) - 1:
+        rows += of_store[name]
+        if rows >= (size or ROWS_AT_ONCE) or position == len(names) - 1:
             yield names[first], name
             first, rows = position + 1, 0

@@ -18,6 +18,8 @@ from tasks.demand.sold_units import last_stock, sold_units
 
 _UNITS = (c.RECENT_UNITS, c.TOTAL_UNITS, c.EXPECTED_UNITS)
 PRICE_OF_LAST_RESORT = 1.0
+# Rows that are made at once: with all their columns they take more memory than those of a table.
+ROWS_AT_ONCE = 1 << 16
 _PRODUCT_TEXT = (c.COLLECTION_STATUS, c.SIZE, c.COLOR, c.ARTICLE)
 _PRODUCT_NUMBERS = (c.PACK_SIZE, c.MIN_PRESENTATION)
 
@@ -53,7 +55,7 @@ def fact_parts(
     further = [stock, _superseded_pairs(prepared), new]
     sources = [RowsByStore.of(rows) for rows in further if rows is not None and (rows is stock or len(rows))]
     sources.insert(0, RowsByStore.of(sold_units(prepared, stock_outs)))
-    for first, last in store_ranges(sources):
+    for first, last in store_ranges(sources, ROWS_AT_ONCE):
         rows, *others = (source.between(first, last) for source in sources)
         if stock is not None:
             others[0] = last_stock(others[0], prepared.as_of)
@@ -94,7 +96,7 @@ def planned_sku_prices(prepared: Prepared) -> pd.DataFrame:
     """
     cells, tables = prepared.cells, prepared.tables
     listed = list_prices(tables["products"], cells)
-    last = sku_prices(prepared).reindex(cells.skus).to_numpy(dtype=np.float64)[cells.pair_sku]
+    last = sku_prices(prepared).reindex(cells.skus).to_numpy(dtype=np.float64)
     base = np.where(np.isnan(listed), last, listed)
     return planned_prices(tables.get("promotions"), base, cells, prepared.axis)
 

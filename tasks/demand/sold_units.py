@@ -12,7 +12,7 @@ from schemas.panel import FloatArray
 from tasks.demand.cleaning.prepared import Prepared
 from tasks.demand.cleaning.sales import CellPart, weighted_count
 from tasks.demand.cleaning.stock_outs import StockOuts
-from tasks.storage.mapped import zeros
+from tasks.storage.mapped import categories_of, zeros
 
 # Eight weeks, the window of recent units.
 RECENT_PERIODS = {"D": 56, "W": 8, "MS": 2}
@@ -42,11 +42,12 @@ def sold_units(prepared: Prepared, stock_outs: StockOuts | None = None) -> pd.Da
             np.add.at(total, part.pairs[pair], lost)
     return pd.DataFrame(
         {
-            c.STORE_ID: pd.Categorical.from_codes(cells.pair_store, cells.stores),
-            c.SKU: pd.Categorical.from_codes(cells.pair_sku, cells.skus),
+            c.STORE_ID: categories_of(cells.pair_store, cells.stores.tolist()),
+            c.SKU: categories_of(cells.pair_sku, cells.skus.tolist()),
             c.RECENT_UNITS: recent,
             c.TOTAL_UNITS: total,
-        }
+        },
+        copy=False,
     )
 
 

@@ -94,6 +94,12 @@ def positions(chosen: NDArray[np.bool_]) -> AnyArray:
     return joined(parts, int(np.count_nonzero(chosen)), np.int64)
 
 
+def is_sorted(values: AnyArray) -> bool:
+    """Return whether no value is smaller than the one before."""
+    first = (max(part.start - 1, 0) for part in blocks(len(values)))
+    return all(bool((np.diff(values[at : at + BLOCK_ROWS + 1]) >= 0).all()) for at in first)
+
+
 def joined(parts: Iterable[AnyArray], size: int, kind: DTypeLike) -> AnyArray:
     """Return arrays one after the other, shape (size,)."""
     found, start, released = empty(size, kind), 0, 0

@@ -117,6 +117,7 @@ def test_the_stored_panel_does_not_depend_on_shards(scope, rich_tables, make_set
         monkeypatch.setattr("tasks.demand.cleaning.expected_units._BLOCK_VALUES", 1 << 19 if shards == 1 else 1)
         monkeypatch.setattr("tasks.demand.cleaning.sales.PART_VALUES", 1 << 19 if shards == 1 else 1)
         monkeypatch.setattr("tasks.demand.rows_by_store.ROWS_AT_ONCE", 1 << 18 if shards == 1 else 1)
+        monkeypatch.setattr("tasks.demand.sku_facts.ROWS_AT_ONCE", 1 << 18 if shards == 1 else 1)
         inputs = PanelInputs(tables=refs, as_of=AS_OF, stores=scope)
         records.append(assemble_watched_panel(lake, inputs, PanelSlice.of(settings)))
     assert records[0] == records[1] == records[2]

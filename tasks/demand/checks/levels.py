@@ -209,10 +209,17 @@ def stock_out_alarm(prepared: Prepared, found: StockOuts) -> list[Alarm]:
     if not found.count:
         return []
     cells, pairs = prepared.cells, found.pairs
-    skus, stores = cells.pair_sku[pairs.pair], cells.pair_store[pairs.pair]
-    most = np.argsort(-pairs.lost, kind="stable")[:EXAMPLES_SHOWN]
+    skus, stores = np.zeros(len(cells.skus), dtype=bool), np.zeros(len(cells.stores), dtype=bool)
+    first, last, most = cells.history, 0, np.zeros(0, dtype=np.int64)
+    for block in mapped.blocks(len(pairs.pair)):
+        pair, lost = pairs.pair[block], pairs.lost[block]
+        skus[cells.pair_sku[pair]] = stores[cells.pair_store[pair]] = True
+        first, last = min(first, int(pairs.first[block].min())), max(last, int(pairs.last[block].max()))
+        most = np.append(most, block.start + np.argsort(-lost, kind="stable")[:EXAMPLES_SHOWN])
+    most = most[np.argsort(-pairs.lost[most], kind="stable")][:EXAMPLES_SHOWN]
     named = [
-        f"{cells.skus[skus[row]]} in {cells.stores[stores[row]]} ({numbered(pairs.count[row], '# period[s]')} "
+        f"{cells.skus[cells.pair_sku[pairs.pair[row]]]} in {cells.stores[cells.pair_store[pairs.pair[row]]]} "
+        f"({numbered(int(pairs.count[row]), '# period[s]')} "
         f"from {_day(cells, pairs.first[row])} to {_day(cells, pairs.last[row])})"
         for row in most.tolist()
     ]
@@ -229,9 +236,9 @@ def stock_out_alarm(prepared: Prepared, found: StockOuts) -> list[Alarm]:
             f"count as unknown; by the sales of the other stores, {pairs.lost.sum():,.0f} units would have been sold."
             f"{whole} Deliver the table availability, or dated counts of stock; if these are zero sales, set "
             "expert.cleaning.suspect_stock_outs: false",
-            stores=sorted(str(store) for store in cells.stores[np.unique(stores)]),
-            skus=sorted(str(sku) for sku in cells.skus[np.unique(skus)]),
-            dates=(_day(cells, pairs.first.min()), _day(cells, pairs.last.max())),
+            stores=sorted(str(store) for store in cells.stores[stores]),
+            skus=sorted(str(sku) for sku in cells.skus[skus]),
+            dates=(_day(cells, first), _day(cells, last)),
             count=found.count,
         )
     ]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from schemas import columns as c
 from schemas.frequency import Frequency
 from schemas.panel import BoolArray, FloatArray, IndexArray
-from tasks.storage.mapped import release, zeros
+from tasks.storage.mapped import blocks, gathered, release, zeros
 from tasks.storage.shards import Arrays
 
 NO_EVENT = "NOEVENTO"
@@ -282,6 +282,14 @@ def without(keys: IndexArray, others: IndexArray) -> IndexArray:
     return ordered[others[at] != ordered]
 
 
+def counts(numbers: NDArray[np.integer], size: int) -> IndexArray:
+    """How often each number from 0 to ``size`` - 1 occurs."""
+    found = np.zeros(size, dtype=np.int64)
+    for part in blocks(len(numbers)):
+        found += np.bincount(numbers[part], minlength=size)
+    return found
+
+
 def codes(values: pd.Series | TextArray) -> tuple[IndexArray, TextArray]:
     """Position of each text in the sorted distinct texts, and these texts.
 
@@ -291,11 +299,11 @@ def codes(values: pd.Series | TextArray) -> tuple[IndexArray, TextArray]:
     """
     if isinstance(values, pd.Series) and isinstance(values.dtype, pd.CategoricalDtype):
         found = values.cat.codes.to_numpy()
-        used = np.bincount(found, minlength=len(values.cat.categories)) > 0
+        used = counts(found, len(values.cat.categories)) > 0
         texts, ordered = codes(values.cat.categories[used].to_numpy(dtype=object))
         rank = np.zeros(len(used), dtype=np.int32)
         rank[used] = texts
-        return rank[found], ordered
+        return gathered(rank, found), ordered
     found, distinct = pd.factorize(values)
     names = np.array([str(name) for name in distinct], dtype=object)
     order = np.argsort(names)

@@ -13,7 +13,7 @@ demand.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -37,10 +37,11 @@ from tasks.demand.cleaning.pair_periods import (
 from tasks.demand.cleaning.sales import CellPart, SaleCells, distinct, weighted_count, without
 from tasks.demand.cleaning.sku_gaps import NetworkUnits, local_gaps, running
 from tasks.demand.rows_by_store import RowsByStore, store_ranges
-from tasks.storage.mapped import joined, release
+from tasks.storage.mapped import gathered, is_sorted, joined, release
 from tasks.storage.shards import Arrays
 
 _KEYS, _UNITS, _PARTLY = "keys", "units", "partly"
+_PAIR_SUMS = {"pair": np.int64, "lost": np.float64, "first": np.int32, "last": np.int32, "count": np.int32}
 
 
 @dataclass(frozen=True)
@@ -61,20 +62,27 @@ class PairSums:
     last: IndexArray
     count: IndexArray
 
-    @classmethod
-    def of(cls, pair: IndexArray, at: IndexArray, units: FloatArray) -> PairSums:
-        """Sum the periods of pairs."""
+    @staticmethod
+    def of(pair: IndexArray, at: IndexArray, units: FloatArray) -> dict[str, NDArray[Any]]:
+        """Sum the periods of the pairs of a part, by name of the attribute."""
         table = pd.DataFrame({"units": units, "at": at}, copy=False).groupby(pair)
         lost, period = table["units"].sum(), table["at"]
-        found = (lost, period.min(), period.max(), period.size())
-        return cls(lost.index.to_numpy(), *(values.to_numpy() for values in found))
+        found = {"pair": lost.index, "lost": lost, "first": period.min(), "last": period.max(), "count": period.size()}
+        return {name: values.to_numpy().astype(_PAIR_SUMS[name], copy=False) for name, values in found.items()}
 
     @classmethod
-    def joined(cls, parts: list[PairSums]) -> PairSums:
+    def joined(cls, parts: Arrays) -> PairSums:
         """The pairs of several parts."""
-        order = np.argsort(np.concatenate([NO_KEYS, *(part.pair for part in parts)]))
-        names = [field.name for field in fields(cls)]
-        return cls(*(np.concatenate([NO_KEYS, *(getattr(part, name) for part in parts)])[order] for name in names))
+        size = sum(len(parts.read(part, "pair")) for part in range(parts.count))
+
+        def column(name: str) -> NDArray[Any]:
+            return joined((parts.read(part, name) for part in range(parts.count)), size, _PAIR_SUMS[name])
+
+        found = {name: column(name) for name in _PAIR_SUMS}
+        if not is_sorted(found["pair"]):
+            order = np.argsort(found["pair"])
+            found = {name: gathered(values, order) for name, values in found.items()}
+        return cls(**found)
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ class StockOuts:
         count: number of periods, of all SKUs in all stores.
         partly: number of periods in which the demand of a series is unknown because some of its SKUs are missing.
         pairs: sums of each SKU in a store.
-        arrays: keys, their units, and keys of other SKUs, by part.
+        arrays: keys, their units, keys of other SKUs, and sums of pairs, by part.
     """
 
     count: int
@@ -102,23 +110,22 @@ class StockOuts:
             find: returns the keys of a part, their units, and the keys of the other SKUs of categories that are unknown
                 for this reason.
         """
-        arrays, pairs = Arrays(on_disk=len(cells.part_pairs) > 1), []
-        partly = 0
+        arrays, partly, count = Arrays(on_disk=len(cells.part_pairs) > 1), 0, 0
         for part in cells.parts():
             keys, units, others = find(part)
-            arrays.append({_KEYS: keys, _UNITS: units, _PARTLY: others})
             pair, at = np.divmod(keys, part.history)
-            pairs.append(PairSums.of(part.pairs[pair], at, units))
+            sums = PairSums.of(part.pairs[pair], at, units)
+            arrays.append({_KEYS: keys, _UNITS: units, _PARTLY: others, **sums})
+            count += len(keys)
             pair, at = np.divmod(others, part.history)
             partly += len(distinct(part.pair_series[pair] * part.history + at))
             release()
-        sums = PairSums.joined(pairs)
-        return cls(int(sums.count.sum()), partly, sums, arrays)
+        return cls(count, partly, PairSums.joined(arrays), arrays)
 
     @classmethod
     def none(cls) -> StockOuts:
         """No stock-outs."""
-        return cls(0, 0, PairSums.joined([]), None)
+        return cls(0, 0, PairSums.joined(Arrays(on_disk=False)), None)
 
     def keys(self, part: CellPart) -> IndexArray:
         """Return the ascending distinct ``pair * T + period`` of a part."""

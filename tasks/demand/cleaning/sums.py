@@ -25,7 +25,7 @@ from tasks.demand.cleaning.sales import (
     SaleCells,
     sums_by,
 )
-from tasks.storage.mapped import empty, filled
+from tasks.storage.mapped import blocks, empty, filled, is_sorted, joined
 from tasks.storage.shards import Arrays, Rows
 
 
@@ -183,15 +183,18 @@ class _Sums:
 
     def cells(self, frequency: Frequency, periods: pd.DatetimeIndex) -> SaleCells:
         """All cells."""
-        keys, series = np.concatenate(self.pair_keys), np.concatenate(self.series_keys)
-        size, lengths = len(keys), [len(part) for part in self.pair_keys]
+        series, lengths = np.concatenate(self.series_keys), [len(part) for part in self.pair_keys]
+        size = sum(lengths)
+        found, pair_series = (joined(parts, size, np.int64) for parts in (self.pair_keys, self.pair_series))
         self.pair_keys.clear()
-        order = np.argsort(keys)
-        place = empty(size, np.int64)
-        place[order] = np.arange(size)
-        keys = keys[order]
-        pair_series = np.concatenate(self.pair_series)
         self.pair_series.clear()
+        numbers = filled(size, np.int64, lambda part: np.arange(part.start, part.stop))
+        # A store that is divided by category has its pairs in several groups.
+        order = numbers if is_sorted(found) else np.argsort(found)
+        keys = filled(size, np.int64, lambda part: found[order[part]])
+        place = empty(size, np.int64)
+        for part in blocks(size):
+            place[order[part]] = numbers[part]
         count = int(self.stores.sum())
         units = self.store_units.reshape(count, -1)
         return SaleCells(

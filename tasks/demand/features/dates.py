@@ -46,7 +46,8 @@ def time_features(axis: Axis, n: int) -> dict[str, KnownFeature]:
         values["time_day_of_month"] = labels.day.to_numpy(dtype=np.float64)
     if kind == "MS":
         values["time_days"] = period_days(axis.frequency, labels).astype(np.float64)
-    return informative({name: known_feature(row[None, :], np.zeros(n, dtype=np.int64)) for name, row in values.items()})
+    rows = np.zeros(n, dtype=np.int64)
+    return informative({name: known_feature(row[None, :], rows) for name, row in values.items()})
 
 
 def public_holidays(axis: Axis, country: str | None, n: int) -> dict[str, KnownFeature]:
@@ -85,7 +86,8 @@ def public_holidays(axis: Axis, country: str | None, n: int) -> dict[str, KnownF
     named = _holiday_names(country, labels[0].date(), labels[-1].year, observances=True)
     at = labels.get_indexer(axis.frequency.label(named[_DAY]))
     values |= _named_flags(axis, named.loc[at >= 0, _NAME], at[at >= 0])
-    return informative({name: known_feature(row, np.zeros(n, dtype=np.int64)) for name, row in values.items()})
+    rows = np.zeros(n, dtype=np.int64)
+    return informative({name: known_feature(row, rows) for name, row in values.items()})
 
 
 def special_periods(axis: Axis, given: Mapping[str, Sequence[SpecialPeriod]], n: int) -> dict[str, KnownFeature]:

@@ -6,6 +6,8 @@ store. If two promotions of one SKU and store overlap, the one that began first 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -18,6 +20,7 @@ from tasks.storage.shards import Arrays
 PROMOTION_SHARE = "promotion_share"
 PROMOTION_DISCOUNT = "promotion_discount"
 PROMOTION_PRICE = "promotion_price"
+_TERMS = (c.PRICE, c.DISCOUNT)
 _PAIR = "pair"
 _FROM = "from"
 _TO = "to"
@@ -43,20 +46,20 @@ def promotion_features(
         promotion that matters.
     """
     arrays = Arrays(on_disk=len(cells.part_pairs) > 1)
-    held = pd.DataFrame() if promotions is None or promotions.empty else _held(promotions, cells, axis)
-    if held.empty:
+    plans = _Plans.of(promotions, cells, axis)
+    if plans is None:
         return [], arrays
-    listed = list_prices(products, cells)
+    listed, some = list_prices(products, cells), False
     varied: dict[str, bool] = {}
     first: dict[str, np.float32] = {}
     for part in cells.parts():
-        of_pair = pd.Series(np.arange(len(part.pairs)), index=part.pairs).reindex(held[_PAIR]).to_numpy()
-        own = held[~np.isnan(of_pair)].assign(**{_PAIR: of_pair[~np.isnan(of_pair)].astype(np.int64)})
-        values = _features_of_part(own, listed[part.pairs], not np.isnan(listed).any(), part, axis)
+        held = plans.held(part)
+        some |= not held.empty
+        values = _features_of_part(held, listed[part.pair_sku], not np.isnan(listed).any(), part, axis)
         arrays.append(values)
         for name, found in values.items():
             varied[name] = varied.get(name, False) or bool((found != first.setdefault(name, found.flat[0])).any())
-    return [name for name, differs in varied.items() if differs], arrays
+    return [name for name, differs in varied.items() if differs and some], arrays
 
 
 def _features_of_part(
@@ -82,53 +85,86 @@ def planned_prices(
 
     Args:
         promotions: as for :func:`promotion_features`.
-        list_price: shape (p,); price per unit that a discount applies to, NaN = unknown.
-        cells: cleaned sales; p pairs.
+        list_price: shape (K,); price per unit of each SKU that a discount applies to, NaN = unknown.
+        cells: cleaned sales.
         axis: the panel's labels.
 
     Returns:
         store_id, sku, date (label) and price; a row only if a promotion plans one.
     """
     columns = [c.STORE_ID, c.SKU, c.DATE, c.PRICE]
-    held = pd.DataFrame() if promotions is None or promotions.empty else _held(promotions, cells, axis)
-    if held.empty:
+    plans = _Plans.of(promotions, cells, axis)
+    found = [_planned(plans.held(part), list_price, part, axis) for part in cells.parts()] if plans else []
+    if not sum(len(pair) for pair, _, _ in found):
         return pd.DataFrame({name: pd.Series(dtype=object) for name in columns}).astype(
             {c.DATE: "datetime64[ns]", c.PRICE: np.float64}
         )
-    _, price = _terms(held, list_price[held[_PAIR].to_numpy()])
-    stated = held[[name for name in (c.PRICE, c.DISCOUNT) if name in held.columns]].notna().any(axis=1)
+    pair, period, price = (np.concatenate(values) for values in zip(*found, strict=True))
+    order = np.argsort(pair, kind="stable")
+    pair = pair[order]
+    stores, skus = cells.stores[cells.pair_store[pair]], cells.skus[cells.pair_sku[pair]]
+    return pd.DataFrame(dict(zip(columns, (stores, skus, axis.periods[period[order]], price[order]), strict=True)))
+
+
+def _planned(
+    held: pd.DataFrame, list_price: FloatArray, part: CellPart, axis: Axis
+) -> tuple[IndexArray, IndexArray, FloatArray]:
+    """Pair, period and price of each period of the horizon in which a promotion plans the price of a pair."""
+    if held.empty:
+        return part.pairs[:0], part.pairs[:0], np.zeros(0)
+    _, price = _terms(held, list_price[part.pair_sku[held[_PAIR].to_numpy()]])
+    stated = held[[name for name in _TERMS if name in held.columns]].notna().any(axis=1)
     price = np.where(stated, price, np.nan)
     first = np.maximum(held[_FROM].to_numpy(), axis.history)
     length = np.maximum(held[_TO].to_numpy() + 1 - first, 0) * ~np.isnan(price)
     row = np.repeat(np.arange(len(held)), length)
     period = first[row] + np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
-    pair = held[_PAIR].to_numpy()[row]
-    values = (cells.stores[cells.pair_store[pair]], cells.skus[cells.pair_sku[pair]], axis.periods[period], price[row])
-    return pd.DataFrame(dict(zip(columns, values, strict=True)))
+    return part.pairs[held[_PAIR].to_numpy()[row]], period, price[row]
 
 
-def _held(promotions: pd.DataFrame, cells: SaleCells, axis: Axis) -> pd.DataFrame:
-    """One row per promotion and pair it holds for, from and to as periods, without overlaps."""
-    store = pd.Series(cells.stores[cells.pair_store])
-    pairs = pd.DataFrame({c.STORE_ID: store, c.SKU: cells.skus[cells.pair_sku], _PAIR: np.arange(len(store))})
-    rows = promotions.assign(**{c.SKU: promotions[c.SKU].astype(object)})
-    if c.STORE_ID in rows.columns:
-        named = rows[c.STORE_ID].notna()
-        local = rows[named].assign(**{c.STORE_ID: rows.loc[named, c.STORE_ID].astype(object)})
-        everywhere = rows[~named].drop(columns=c.STORE_ID)
-        joined = [local.merge(pairs, on=[c.STORE_ID, c.SKU]), everywhere.merge(pairs, on=c.SKU)]
-        held = pd.concat([part for part in joined if len(part)] or joined[:1], ignore_index=True)
-    else:
-        held = rows.merge(pairs, on=c.SKU)
-    if held.empty:
-        return held
-    held[_FROM] = axis.periods.searchsorted(axis.frequency.label(held[c.DATE_FROM]))
-    held[_TO] = axis.periods.searchsorted(axis.frequency.label(held[c.DATE_TO]), side="right") - 1
-    return _without_overlaps(held)
+@dataclass(frozen=True)
+class _Plans:
+    """Promotions of SKUs with a sales row, with numbers of SKUs and stores, from and to as periods.
+
+    Attributes:
+        local: promotions of one store, by store.
+        everywhere: promotions of all stores.
+    """
+
+    local: pd.DataFrame
+    everywhere: pd.DataFrame
+
+    @classmethod
+    def of(cls, promotions: pd.DataFrame | None, cells: SaleCells, axis: Axis) -> _Plans | None:
+        """The promotions of a table; None if there are none."""
+        if promotions is None or promotions.empty:
+            return None
+        sku = pd.Index(cells.skus).get_indexer(promotions[c.SKU].astype(object))
+        rows = pd.DataFrame(
+            {
+                c.SKU: sku,
+                _FROM: axis.periods.searchsorted(axis.frequency.label(promotions[c.DATE_FROM])),
+                _TO: axis.periods.searchsorted(axis.frequency.label(promotions[c.DATE_TO]), side="right") - 1,
+                **{name: promotions[name].to_numpy() for name in _TERMS if name in promotions.columns},
+            }
+        )
+        if c.STORE_ID not in promotions.columns:
+            return cls(rows[:0].assign(**{c.STORE_ID: 0}), rows[sku >= 0])
+        store = pd.Index(cells.stores).get_indexer(promotions[c.STORE_ID].astype(object))
+        named = promotions[c.STORE_ID].notna().to_numpy()
+        local = rows.assign(**{c.STORE_ID: store})[named & (sku >= 0) & (store >= 0)]
+        return cls(local.sort_values(c.STORE_ID, kind="stable"), rows[~named & (sku >= 0)])
+
+    def held(self, part: CellPart) -> pd.DataFrame:
+        """One row per promotion and pair of a part that it holds for, without overlaps; pairs as in the part."""
+        pairs = pd.DataFrame({c.STORE_ID: part.pair_store, c.SKU: part.pair_sku, _PAIR: np.arange(len(part.pairs))})
+        first, last = np.searchsorted(self.local[c.STORE_ID], part.pair_store[[0, -1]] + [0, 1])
+        joined = [self.local[first:last].merge(pairs, on=[c.STORE_ID, c.SKU]), self.everywhere.merge(pairs, on=c.SKU)]
+        return _without_overlaps(pd.concat(joined, ignore_index=True))
 
 
 def _without_overlaps(held: pd.DataFrame) -> pd.DataFrame:
-    order = [_PAIR, _FROM, _TO, *(name for name in (c.PRICE, c.DISCOUNT) if name in held.columns)]
+    order = [_PAIR, _FROM, _TO, *(name for name in _TERMS if name in held.columns)]
     held = held.sort_values(order, ignore_index=True)
     ended = held.groupby(_PAIR)[_TO].cummax().groupby(held[_PAIR]).shift(fill_value=-1)
     held[_FROM] = np.maximum(held[_FROM], ended + 1)
@@ -136,11 +172,12 @@ def _without_overlaps(held: pd.DataFrame) -> pd.DataFrame:
 
 
 def list_prices(products: pd.DataFrame, cells: SaleCells) -> FloatArray:
-    """Shape (p,); list price of each pair's SKU, NaN = unknown."""
+    """Shape (K,); list price of each SKU, NaN = unknown."""
     if c.PRICE not in products.columns:
-        return np.full(len(cells.pair_sku), np.nan)
+        return np.full(len(cells.skus), np.nan)
     price = pd.Series(products[c.PRICE].to_numpy(dtype=np.float64), index=products[c.SKU].astype(str))
-    return price.reindex(cells.skus).to_numpy()[cells.pair_sku]
+    found: FloatArray = price.reindex(cells.skus).to_numpy()
+    return found
 
 
 def _terms(held: pd.DataFrame, listed: FloatArray) -> tuple[FloatArray, FloatArray]:
