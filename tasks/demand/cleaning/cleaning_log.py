@@ -69,15 +69,16 @@ class CleaningLog:
         voided = _Treated(
             VOID, "a line and the line that cancels it: no demand", len(lines.voided), lambda: iter([lines.voided])
         )
-        some = (
-            (OUTLIER, f"{unexplained}: demand unknown", lambda part: part.marked(prepared.outliers)),
-            (
-                OPEN_AFTER_ALL,
-                "sold while the calendar says closed: treated as open",
-                sold_while_closed if stores.contradicted.any() else None,
-            ),
+        outliers = _of_cells(
+            OUTLIER, f"{unexplained}: demand unknown", lambda part: part.marked(prepared.outliers), cells
         )
-        return cls((returned, voided, *(_of_cells(*treatment, cells) for treatment in some)))
+        opened = _of_cells(
+            OPEN_AFTER_ALL,
+            "sold while the calendar says closed: treated as open",
+            sold_while_closed if stores.contradicted.any() else None,
+            cells,
+        )
+        return cls((returned, voided, outliers, opened))
 
     @property
     def counts(self) -> dict[str, int]:
