@@ -6,12 +6,11 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from types import FrameType
 
 import click
 
+from deployments.processes import interrupt_on_signals, start, wait_or_kill
 from flows.family import end_children_with_this_process
 from schemas.settings.compute import DASK
 
@@ -33,8 +32,7 @@ def cluster(workers: int, port: int) -> None:
     """Start a Dask scheduler and workers, one thread each, that only this machine reaches; stop them with Ctrl-C."""
     if _answers(port):
         raise click.ClickException(f"Port already in use: {HOST}:{port}. Stop that process or choose another --port.")
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    interrupt_on_signals()
     end_children_with_this_process()
     address = f"tcp://{HOST}:{port}"
     running: list[subprocess.Popen[bytes]] = []
@@ -59,12 +57,10 @@ def cluster(workers: int, port: int) -> None:
 
 
 def _start(part: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a part of the cluster in its own session, so that Ctrl-C reaches it only through :func:`_stop`."""
+    """Start a part of the cluster."""
     # Without an address, the HTTP server of its metrics would listen on all networks, also without a dashboard.
     metrics = ("--no-dashboard", "--dashboard-address", f"{HOST}:0")
-    command = [sys.executable, "-m", "dask", part, *arguments, *metrics]
-    environment = {**os.environ, **ENVIRONMENT}
-    return subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
+    return start("dask", (part, *arguments, *metrics), {**os.environ, **ENVIRONMENT})
 
 
 def _answers(port: int) -> bool:
@@ -87,15 +83,7 @@ def _stop(running: list[subprocess.Popen[bytes]]) -> None:
     for process in reversed(running):
         process.send_signal(signal.SIGTERM)
     for process in reversed(running):
-        try:
-            process.wait(SECONDS_TO_STOP)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+        wait_or_kill(process, SECONDS_TO_STOP)
 
 
 if __name__ == "__main__":

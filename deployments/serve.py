@@ -9,12 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
@@ -24,6 +23,7 @@ from pydantic import ValidationError
 
 from deployments.company import company_of
 from deployments.files import HOST, files_server, serving
+from deployments.processes import ROOT, Child, how_it_ended, interrupt_on_signals, start, wait_or_kill
 from deployments.server_settings import server_settings
 from flows.dead_runs import end_dead_runs
 from flows.environment import API, QUIET
@@ -34,7 +34,6 @@ from tasks.configuration.settings_file import load_settings
 from tasks.publication.addresses import APP_ROOT, APP_URL, FILES_ROOT, FILES_URL
 from tasks.storage.lake import S3_SCHEME, open_lake
 
-ROOT = Path(__file__).parents[1]
 POOL = "local-process"
 DEMO = "demo-company"
 MONDAY_AT_FIVE = "0 5 * * 1"
@@ -42,8 +41,6 @@ WEEKS_TO_BACKFILL = 4
 SECONDS_TO_START = 180
 SECONDS_TO_STOP = 20
 SECONDS_BETWEEN_CHECKS = 0.5
-SECONDS_OF_GOOD_HEALTH = 600
-LONGEST_PAUSE = 60.0
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -87,25 +84,10 @@ def serve(
         raise click.ClickException(f"Settings file not found: {settings}. Set its path with --settings.")
     _check_schedule(cron, timezone)
     end_children_with_this_process()
-    environment = {
-        **server_settings(),
-        **os.environ,
-        **QUIET,
-        API: f"{address}/api",
-        "PREFECT_UI_API_URL": f"{address}/api",
-        "RESTOCK_HOME": str(ROOT),
-        "RESTOCK_SETTINGS": str(settings),
-        "RESTOCK_CRON": cron,
-        "RESTOCK_TIMEZONE": timezone,
-        "RESTOCK_POOL": POOL,
-        "TZ": timezone,  # the terminal shows the times of the runs
-    }
-    # A shell makes background processes ignore Ctrl-C. Server and worker would inherit this, and running flows would
-    # outlive them.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    environment = _environment(address, settings, cron, timezone)
+    interrupt_on_signals()
     running: list[subprocess.Popen[bytes]] = []
-    children: list[_Child] = []
+    children: list[Child] = []
     app_port = _app_port(port + 2 if app_port is None else app_port)
     if app_port is not None:
         environment[APP_URL] = os.environ.get(APP_URL, f"http://{HOST}:{app_port}")
@@ -115,7 +97,7 @@ def serve(
         environment |= files
         try:
             listen = ["server", "start", "--host", host, "--port", str(port)]
-            running.append(_start("deployments.prefect_server", listen, environment))
+            running.append(start("deployments.prefect_server", listen, environment))
             _wait_for_server(address, running[0])
             _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
             _prefect(["--no-prompt", "deploy", "--all"], environment)
@@ -139,6 +121,23 @@ def serve(
             for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C would leave processes running
                 signal.signal(number, signal.SIG_IGN)
             _stop([*running, *(child.process for child in children)])
+
+
+def _environment(address: str, settings: Path, cron: str, timezone: str) -> dict[str, str]:
+    """Environment variables of server, worker, runs and app."""
+    return {
+        **server_settings(),
+        **os.environ,
+        **QUIET,
+        API: f"{address}/api",
+        "PREFECT_UI_API_URL": f"{address}/api",
+        "RESTOCK_HOME": str(ROOT),
+        "RESTOCK_SETTINGS": str(settings),
+        "RESTOCK_CRON": cron,
+        "RESTOCK_TIMEZONE": timezone,
+        "RESTOCK_POOL": POOL,
+        "TZ": timezone,  # the terminal shows the times of the runs
+    }
 
 
 def _check_schedule(cron: str, timezone: str) -> None:
@@ -244,12 +243,6 @@ def _demo_settings() -> Path:
     return settings
 
 
-def _start(module: str, arguments: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start a process in its own session, so that Ctrl-C reaches it only through :func:`_stop`, in order."""
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)  # noqa: S603
-
-
 def _prefect(arguments: Sequence[str], environment: dict[str, str]) -> None:
     _python(["-m", "prefect", *arguments], environment)
 
@@ -281,48 +274,14 @@ def _wait_for_server(address: str, server: subprocess.Popen[bytes]) -> None:
         time.sleep(SECONDS_BETWEEN_CHECKS)
 
 
-class _Child:
-    """A process that is started again when it ends: a run that used all memory may have ended the worker, too."""
-
-    def __init__(
-        self, name: str, module: str, arguments: Sequence[str], environment: dict[str, str], before: Callable[[], None]
-    ) -> None:
-        self._name, self._command, self._environment, self._before = name, (module, arguments), environment, before
-        self._failures, self._started, self._begin_at = 0, 0.0, 0.0
-        self.process = self._start()
-
-    def look_after(self) -> None:
-        """Start the process again if it ended, after a pause that doubles with every end in a row."""
-        if self.process.poll() is None:
-            if self._failures and time.monotonic() - self._started > SECONDS_OF_GOOD_HEALTH:
-                self._failures = 0
-            return
-        if not self._begin_at:
-            pause = min(2.0**self._failures, LONGEST_PAUSE)
-            self._failures += 1
-            self._begin_at = time.monotonic() + pause
-            click.echo(
-                f"The {self._name} stopped unexpectedly ({_how_it_ended(self.process.returncode)}). The server "
-                f"and the UI keep running; the {self._name} starts again in {pause:.0f} s."
-            )
-        if time.monotonic() >= self._begin_at:
-            self._begin_at = 0.0
-            self._before()
-            self.process = self._start()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        self._started = time.monotonic()
-        return _start(*self._command, self._environment)
-
-
-def _worker(name: str, environment: dict[str, str]) -> _Child:
+def _worker(name: str, environment: dict[str, str]) -> Child:
     arguments = ["worker", "start", "--pool", POOL, "--name", name]
-    return _Child("worker", "prefect", arguments, environment, lambda: _end_dead_runs(environment, name))
+    return Child("worker", "prefect", arguments, environment, lambda: _end_dead_runs(environment, name))
 
 
-def _app(settings: Path, port: int, environment: dict[str, str]) -> _Child:
+def _app(settings: Path, port: int, environment: dict[str, str]) -> Child:
     """The planners' app, on this machine only."""
-    return _Child("app", "flows", ["app", "--settings", str(settings), "--port", str(port)], environment, lambda: None)
+    return Child("app", "flows", ["app", "--settings", str(settings), "--port", str(port)], environment, lambda: None)
 
 
 def _app_port(wanted: int) -> int | None:
@@ -350,25 +309,13 @@ def _end_dead_runs(environment: dict[str, str], worker: str) -> None:
         click.echo(f"Marked as crashed, because its process no longer exists: {run}")
 
 
-def _how_it_ended(code: int) -> str:
-    """The end of a process in words.
-
-    >>> _how_it_ended(-9), _how_it_ended(1)
-    ('killed by signal 9, SIGKILL; often because memory ran out', 'exit code 1; its message is above')
-    """
-    if code >= 0:
-        return f"exit code {code}; its message is above"
-    why = "; often because memory ran out" if -code == signal.SIGKILL else ""
-    return f"killed by signal {-code}, {signal.Signals(-code).name}{why}"
-
-
-def _watch(server: subprocess.Popen[bytes], children: Sequence[_Child]) -> None:
+def _watch(server: subprocess.Popen[bytes], children: Sequence[Child]) -> None:
     """Look after worker and app until the server stops unexpectedly, then raise."""
     while server.poll() is None:
         for child in children:
             child.look_after()
         time.sleep(SECONDS_BETWEEN_CHECKS)
-    raise click.ClickException(f"The Prefect server stopped unexpectedly ({_how_it_ended(server.returncode)}).")
+    raise click.ClickException(f"The Prefect server stopped unexpectedly ({how_it_ended(server.returncode)}).")
 
 
 def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
@@ -376,15 +323,7 @@ def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
     for process in reversed(running):
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            try:
-                process.wait(SECONDS_TO_STOP)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
-def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+            wait_or_kill(process, SECONDS_TO_STOP)
 
 
 if __name__ == "__main__":
