@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple, cast
@@ -46,7 +46,7 @@ HEARTBEATS_MISSED = 3
 SECONDS_BETWEEN_HEARTBEATS = 180
 SIGNS_OF_LIFE = ("heartbeat", "Completed", "Failed", "Cancelled", "Cancelling", "Crashed", "Paused", "Suspended")
 SIGNS_OF_A_START = ("Running", "Retrying", "AwaitingConcurrencySlot", "AwaitingRetry", "Scheduled", "Late")
-# A container's image is pulled in this time.
+# Long enough to pull the image of a container.
 MINUTES_PENDING = 15
 # Jinja expressions for the message of a notification.
 ABOUT_RUN = "flow_run.name ~ ': ' ~ (flow_run.state.message or '{description}')"
@@ -66,42 +66,23 @@ def automations(
         retrain: Deployment of the flow `retrain_models` of each company.
     """
     return [
-        AutomationCore(
+        _mark_as_crashed(
             name="restock: dead run",
             description="Marks a run without a heartbeat as crashed, so that it does not block other runs.",
-            trigger=EventTrigger(
-                after={f"{RUN}.heartbeat"},
-                expect={f"{RUN}.{sign}" for sign in SIGNS_OF_LIFE},
-                match={"prefect.resource.id": f"{RUN}.*"},
-                for_each={"prefect.resource.id"},
-                posture=Posture.Proactive,
-                within=timedelta(seconds=HEARTBEATS_MISSED * _seconds_between_heartbeats()),
-            ),
-            actions=[
-                ChangeFlowRunState(
-                    state=StateType.CRASHED,
-                    message=f"No heartbeat: the process or the machine of the run stopped. {START_AGAIN}",
-                )
-            ],
+            after="heartbeat",
+            unless=SIGNS_OF_LIFE,
+            within=timedelta(seconds=HEARTBEATS_MISSED * _seconds_between_heartbeats()),
+            message="No heartbeat: the process or the machine of the run stopped.",
         ),
-        AutomationCore(
+        _mark_as_crashed(
             name="restock: run that does not start",
-            description="Marks a run that is pending for 15 minutes as crashed: its task or process did not start.",
-            trigger=EventTrigger(
-                after={f"{RUN}.Pending"},
-                expect={f"{RUN}.{sign}" for sign in (*SIGNS_OF_LIFE, *SIGNS_OF_A_START)},
-                match={"prefect.resource.id": f"{RUN}.*"},
-                for_each={"prefect.resource.id"},
-                posture=Posture.Proactive,
-                within=timedelta(minutes=MINUTES_PENDING),
-            ),
-            actions=[
-                ChangeFlowRunState(
-                    state=StateType.CRASHED,
-                    message=f"The run did not start within {MINUTES_PENDING} minutes: its process or container could "
-                    f"not be started (image, network, roles, capacity). See the worker's log. {START_AGAIN}",
-                )
-            ],
+            description=f"Marks a run that is pending for {MINUTES_PENDING} minutes as crashed: its task or process "
+            "did not start.",
+            after="Pending",
+            unless=(*SIGNS_OF_LIFE, *SIGNS_OF_A_START),
+            within=timedelta(minutes=MINUTES_PENDING),
+            message=f"The run did not start within {MINUTES_PENDING} minutes: its process or container could not be "
+            "started (image, network, roles, capacity). See the worker's log.",
         ),
         _replace_message(
             name="restock: approval timed out",
@@ -162,6 +143,25 @@ def _retrain(company: str, deployment: UUID) -> AutomationCore:
             within=timedelta(0),
         ),
         actions=[RunDeployment(source="selected", deployment_id=deployment)],
+    )
+
+
+def _mark_as_crashed(
+    name: str, description: str, after: str, unless: Sequence[str], within: timedelta, message: str
+) -> AutomationCore:
+    """Return an automation that marks a run as crashed if none of some events follows an event in time."""
+    return AutomationCore(
+        name=name,
+        description=description,
+        trigger=EventTrigger(
+            after={f"{RUN}.{after}"},
+            expect={f"{RUN}.{sign}" for sign in unless},
+            match={"prefect.resource.id": f"{RUN}.*"},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            within=within,
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=f"{message} {START_AGAIN}")],
     )
 
 
