@@ -168,6 +168,12 @@ MEANING = (
         "Deliver the missing rows, or mark closed days in the calendar.",
     ),
     AlarmFacts(
+        "periods_without_rows",
+        Severity.WARNING,
+        "A store sells much in most periods and has no row in others, without a pattern; these count as zero sales.",
+        "Deliver the missing rows, or mark closed days in the calendar.",
+    ),
+    AlarmFacts(
         "sku_gaps",
         Severity.WARNING,
         "SKUs were probably not in stock: no sales while other stores sell them, or a stock of 0; demand is unknown.",

@@ -22,6 +22,12 @@ class CheckLimits:
         sometimes_empty: a store without rows in at least this fraction of its open periods is a quiet store. Its
             probability of a period without rows is that fraction. Below it, the probability follows from the mean and
             the variance of its units.
+        often_empty: a store that sells much in its other periods is asked about periods without rows if they are at
+            most this fraction.
+        complete: files state zero sales, so that a period without a row of a store is missing, if at least this
+            fraction of the SKUs of a store, between their first and last row, have a row in its periods with sales.
+        fewest_zeros: minimum number of rows of 0 units of SKUs in such periods.
+        fewest_living: minimum mean number of SKUs per store and period: a single SKU is always complete.
         pattern_share: a store is closed on a weekday or holiday on which it has rows in at most this fraction of the
             cases, and on which its rate on other days makes so few rows less probable than ``pattern_chance``.
         pattern_chance: see ``pattern_share``.
@@ -105,6 +111,10 @@ class CheckLimits:
     window: Mapping[str, int] = field(default_factory=lambda: _by_kind(182, 52, 24))
     implausible: float = 0.01
     sometimes_empty: float = 0.05
+    often_empty: float = 0.5
+    complete: float = 0.95
+    fewest_zeros: int = 10
+    fewest_living: float = 2.0
     pattern_share: float = 0.1
     pattern_chance: float = 0.0001
     pattern_cases: int = 5

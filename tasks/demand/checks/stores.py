@@ -33,6 +33,7 @@ def store_alarms(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     """
     return [
         *_missing(prepared, stores),
+        *_doubtful(prepared, stores),
         *_ended(prepared, stores),
         *_closed_but_sells(prepared, stores),
         *_usually_closed(prepared, stores),
@@ -56,16 +57,46 @@ def _missing(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
     ]
     more = "" if len(order) <= _NAMED else f" and {len(order) - _NAMED:,} more"
     concerned = sorted({str(names[at]) for at in gaps.store})
+    why = "the usual rate of sales makes that implausible"
+    if prepared.cells.complete:
+        why = "they should have rows, because the files list SKUs without sales too"
     return [
         raise_alarm(
             "missing_sales",
             f"sales: {numbered(len(concerned), '# store[s] [has|have] no sales in')} "
-            f"{numbered(int(gaps.length.sum()), '# period[s]')} in which the usual rate of sales makes that "
-            f"implausible: {'; '.join(named)}{more}{renumbered}. These periods count as unknown. Deliver the missing "
-            "rows, or mark closed days in the calendar (open = 0)",
+            f"{numbered(int(gaps.length.sum()), '# period[s]')} in which {why}: {'; '.join(named)}{more}{renumbered}. "
+            "These periods count as unknown. Deliver the missing rows, or mark closed days in the calendar (open = 0)",
             stores=concerned,
             dates=(periods[gaps.start.min()].date(), periods[gaps.stop.max() - 1].date()),
             count=int(gaps.length.sum()),
+        )
+    ]
+
+
+def _doubtful(prepared: Prepared, stores: StorePeriods) -> list[Alarm]:
+    """Stores that sell much in most periods and have no row in many others, without a pattern."""
+    cells, gaps = prepared.cells, stores.doubtful
+    empty = np.bincount(gaps.store, weights=gaps.length, minlength=len(cells.stores)).astype(np.int64)
+    odd = np.flatnonzero(empty >= LIMITS.pattern_cases)
+    if not len(odd):
+        return []
+    gaps = gaps.take(np.isin(gaps.store, odd))
+    periods = cells.store_rows.sum(axis=1)
+    named = [
+        f"{cells.stores[at]} ({empty[at]:,} periods; {cells.store_units[at].sum() / periods[at]:,.0f} units in each of "
+        "the others)"
+        for at in odd[np.argsort(-empty[odd], kind="stable")][:_NAMED]
+    ]
+    more = "" if len(odd) <= _NAMED else f" and {len(odd) - _NAMED:,} more"
+    return [
+        raise_alarm(
+            "periods_without_rows",
+            f"sales: {numbered(len(odd), '# store[s] sell[s|] much in most periods and [has|have] no row in others')}: "
+            f"{', '.join(named)}{more}. These periods count as zero sales. If the stores were open, deliver the "
+            "missing rows; if they were closed, mark the days in the calendar (open = 0)",
+            stores=cells.stores[odd],
+            dates=(cells.periods[gaps.start.min()].date(), cells.periods[gaps.stop.max() - 1].date()),
+            count=int(empty[odd].sum()),
         )
     ]
 

@@ -19,7 +19,8 @@ without one                                                             0
 The first matching line applies. A series (store, category) is the sum of its known SKUs. It is unknown in a period
 in which the demand of all its SKUs alive then is unknown.
 
-A gap in a store's rows is missing if its own rate makes it implausible (:mod:`tasks.demand.cleaning.gaps`). If most
+A gap in a store's rows is missing if its own rate makes it implausible (:mod:`tasks.demand.cleaning.gaps`), or if the
+files have a row for nearly every SKU, store and period, also without sales. If most
 stores are missing in a period in which no store has a row, all are. A store whose missing gap lasts to the last sales
 and is long is permanently closed, unless the calendar has rows of that store that open it in the horizon.
 
@@ -74,6 +75,7 @@ class StorePeriods:
         partial: shape (T,); the files contain a part of the period only: unknown.
         contradicted: shape (S, T); closed by the calendar, but with a sale: taken as open.
         missing: the gaps of ``silent``.
+        doubtful: gaps that count as zero sales although the store sells much in its other periods.
         ended: shape (S,); the store is permanently closed.
     """
 
@@ -83,6 +85,7 @@ class StorePeriods:
     partial: BoolArray
     contradicted: BoolArray
     missing: Gaps
+    doubtful: Gaps
     ended: BoolArray
 
 
@@ -106,7 +109,8 @@ def store_periods(
     calendar[:, :history] &= ~contradicted
     is_open = ~calendar[:, :history] & ~(usual[:, :history] & ~rows) & ~partial
     gaps = find_gaps(rows, units, is_open, end, LIMITS.window[cells.frequency.kind])
-    missing = implausible(gaps, rows, is_open, cells.frequency.periods_per_year)
+    odd = implausible(gaps, rows, is_open, cells.frequency.periods_per_year, cells.complete)
+    missing, doubtful = gaps.take(odd), gaps.take(gaps.irregular & ~odd)
     silent = missing.mask((stores, history))
     alive = np.arange(history) >= rows.argmax(axis=1)[:, None]
     nobody = ~rows.any(axis=0) & (np.arange(history) < end)
@@ -124,7 +128,7 @@ def store_periods(
     shut: BoolArray = np.asarray(closed[~ended, end:history].all(axis=0) & ~ended.all(), dtype=bool)
     end += len(shut) if shut.all() else int(shut.argmin())
     tail = np.arange(history) >= end
-    return StorePeriods(closed, silent, tail, partial, contradicted, missing, ended)
+    return StorePeriods(closed, silent, tail, partial, contradicted, missing, doubtful, ended)
 
 
 def known_demand(cells: CellPart, stores: StorePeriods, unknown: IndexArray) -> FloatArray:

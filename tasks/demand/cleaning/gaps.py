@@ -37,6 +37,7 @@ class Gaps:
         stop: shape (g,); period after the last one without a row.
         length: shape (g,); open periods without a row.
         expected: shape (g,); expected number of gaps of at least this length, see the module.
+        irregular: shape (g,); the store often has no rows, but its units in the other periods are too many for that.
         last: shape (g,); the gap lasts to the last period with sales.
     """
 
@@ -45,6 +46,7 @@ class Gaps:
     stop: IndexArray
     length: IndexArray
     expected: FloatArray
+    irregular: BoolArray
     last: BoolArray
 
     def take(self, chosen: BoolArray) -> Gaps:
@@ -55,6 +57,7 @@ class Gaps:
             stop=self.stop[chosen],
             length=self.length[chosen],
             expected=self.expected[chosen],
+            irregular=self.irregular[chosen],
             last=self.last[chosen],
         )
 
@@ -99,9 +102,14 @@ def find_gaps(rows: BoolArray, units: FloatArray, is_open: BoolArray, end: int, 
     share = empty / np.maximum(periods, 1)
     none = np.log(np.maximum(chance_of_none(mean, np.maximum(square - mean**2, 0.0)), 1e-300))
     regular = periods * none * np.log1p(length / np.maximum(periods, 1))
-    chance = np.where(share >= LIMITS.sometimes_empty, log_chance_of_run(empty, periods, length), regular)
+    often = share >= LIMITS.sometimes_empty
+    chance = np.where(often, log_chance_of_run(empty, periods, length), regular)
     expected = np.where(periods > 0, periods * np.exp(chance), np.inf)
-    return Gaps(store, start, stop, length, expected, last)
+    filled = np.maximum(periods - empty, 1)
+    mean = total(_running(used)) / filled
+    alone = chance_of_none(mean, np.maximum(total(_running(used**2)) / filled - mean**2, 0.0))
+    irregular = often & (share <= LIMITS.often_empty) & (periods * alone < LIMITS.implausible)
+    return Gaps(store, start, stop, length, expected, irregular, last)
 
 
 def chance_of_none(mean: FloatArray, variance: FloatArray) -> FloatArray:
@@ -130,8 +138,16 @@ def log_chance_of_run(empty: FloatArray, periods: FloatArray, length: IndexArray
     return chance
 
 
-def implausible(gaps: Gaps, rows: BoolArray, is_open: BoolArray, year: int) -> Gaps:
-    """The gaps that neither the store's rate nor a similar gap a year before or after explains."""
+def implausible(gaps: Gaps, rows: BoolArray, is_open: BoolArray, year: int, complete: bool) -> BoolArray:
+    """The gaps that neither the store's rate nor a similar gap a year before or after explains, shape (g,).
+
+    Args:
+        gaps: the gaps of all stores.
+        rows: shape (S, T); the store has a sales row.
+        is_open: shape (S, T); False where the store is known to be closed.
+        year: periods of a year.
+        complete: the files state zero sales too, so that no rate explains a period without rows.
+    """
     present, openings = _running(rows & is_open), _running(is_open)
     history = rows.shape[1]
     explained = np.zeros(len(gaps.store), dtype=bool)
@@ -143,7 +159,8 @@ def implausible(gaps: Gaps, rows: BoolArray, is_open: BoolArray, year: int) -> G
         sold = present[gaps.store, high] - present[gaps.store, low]
         alive = rows.argmax(axis=1)[gaps.store] < start
         explained |= inside & alive & (seen > 0) & (sold <= LIMITS.pattern_share * seen)
-    return gaps.take((gaps.expected < LIMITS.implausible) & ~explained)
+    found: BoolArray = ((gaps.expected < LIMITS.implausible) | complete) & ~explained
+    return found
 
 
 def weekday_pattern(rows: BoolArray, end: int, length: int) -> BoolArray:

@@ -174,6 +174,7 @@ class SaleCells(CellIndex):
     Attributes:
         end: number of periods up to the last one with a cell.
         store_rows: shape (S, T); the store has a cell.
+        complete: every SKU has a row in nearly every period in which its store has one, also without sales.
         store_units: shape (S, T); units per store and period.
         store_days: shape (S, days); units per store and day from ``first_day`` on; with daily periods ``store_units``.
         first_day: first day with a line.
@@ -184,6 +185,7 @@ class SaleCells(CellIndex):
 
     end: int
     store_rows: BoolArray
+    complete: bool
     store_units: FloatArray
     store_days: FloatArray
     first_day: np.datetime64

@@ -13,6 +13,7 @@ from schemas import columns as c
 from schemas.errors import DataContractError, first_few
 from schemas.frequency import Frequency
 from schemas.panel import BoolArray, FloatArray, IndexArray
+from tasks.demand.checks.limits import LIMITS
 from tasks.demand.cleaning import sales
 from tasks.demand.cleaning.corrected import CorrectedLines
 from tasks.demand.cleaning.lines import SaleLines
@@ -101,6 +102,8 @@ class _Sums:
         count = int(self.stores.sum())
         self.store_rows = np.zeros(count * self.history, dtype=bool)
         self.filled_cells, self.empty_cells = np.zeros((2, count * self.history), dtype=np.int64)
+        # Pairs between their first and last row; the changes from period to period.
+        self.living = np.zeros((count, self.history + 1), dtype=np.int64)
         self.store_units = np.zeros(count * self.history)
         self.store_days = np.zeros(count * len(self.period_of_day) if self.with_days else 0)
         self.categories = max(len(self.lines.categories), 1)
@@ -126,6 +129,9 @@ class _Sums:
         key = (pair_key // self.skus)[of_pair] * self.history + period
         self.store_rows[key] = True
         filled = sums_by(cell, (units != 0).astype(np.float64), len(cell_key)) > 0
+        first = np.flatnonzero(np.diff(of_pair, prepend=-1))
+        for ends, change in ((period[first], 1), (period[np.append(first[1:], len(period)) - 1] + 1, -1)):
+            np.add.at(self.living, (pair_key // self.skus, ends), change)
         np.add.at(self.filled_cells, key, filled)
         np.add.at(self.empty_cells, key, ~filled)
         np.add.at(self.store_units, key, values[UNITS])
@@ -181,6 +187,14 @@ class _Sums:
         sold = self.filled_cells > 0
         return sold if self.empty_cells.any() and not self.empty_cells[sold].any() else self.store_rows
 
+    def _complete(self) -> bool:
+        """Whether every SKU of a store has a row in nearly every period in which the store has one, also of 0 units."""
+        sold = self.filled_cells > 0
+        zeros, cells = int(self.empty_cells[sold].sum()), int((self.filled_cells + self.empty_cells)[sold].sum())
+        living = int(self.living[:, :-1].cumsum(axis=1).ravel()[sold].sum())
+        enough = zeros >= LIMITS.fewest_zeros and living >= LIMITS.fewest_living * int(sold.sum())
+        return enough and cells >= LIMITS.complete * living
+
     def cells(self, frequency: Frequency, periods: pd.DatetimeIndex) -> SaleCells:
         """All cells."""
         series, lengths = np.concatenate(self.series_keys), [len(part) for part in self.pair_keys]
@@ -209,6 +223,7 @@ class _Sums:
             pair_series=filled(size, np.int64, lambda part: pair_series[order[part]]),
             end=self.end,
             store_rows=self._rows().reshape(count, -1),
+            complete=self._complete(),
             store_units=units,
             store_days=self.store_days.reshape(count, -1) if self.with_days else units,
             first_day=self.first_day,

@@ -157,6 +157,39 @@ def test_lost_days_of_one_store_are_unknown(first, last, tables, build):
     assert demand(built, "s1", "k3").isna().sum() == alarm.count
 
 
+def lost_days(sales, share):
+    """Rows of a fraction of the days of each store."""
+    store = sales[c.STORE_ID].astype(str).str[1:].astype(int)
+    day = (sales[c.DATE] - sales[c.DATE].min()).dt.days
+    return np.random.default_rng(4).random((store.max() + 1, day.max() + 1))[store, day] < share
+
+
+def test_many_lost_days_are_unknown_if_the_files_have_rows_of_zero_units(tables, build):
+    sales = tables["sales"]
+    keys = pd.MultiIndex.from_product([sales[c.DATE].unique(), sales[c.STORE_ID].unique(), sales[c.SKU].unique()])
+    summed = sales.groupby([c.DATE, c.STORE_ID, c.SKU], observed=True)[[c.UNITS, c.NET_AMOUNT]].sum()
+    complete = summed.reindex(keys.set_names(summed.index.names), fill_value=0.0).reset_index()
+    lost = lost_days(complete, 0.1)
+    (alarm,) = (built := build(sales_of(tables, complete[~lost]))).alarms
+    assert alarm.name == "missing_sales"
+    assert "because the files list SKUs without sales too" in alarm.message
+    days = complete[lost & complete[c.STORE_ID].eq("s1")][c.DATE].unique()
+    of_store = demand(built, "s1", "k3")
+    inside = days[(days > of_store.first_valid_index()) & (days < of_store.last_valid_index())]
+    assert of_store[inside].isna().all()
+    assert of_store.isna().sum() == pytest.approx(len(inside), abs=3)
+
+
+def test_many_days_without_rows_are_zero_with_an_alarm_if_no_row_of_zero_units_exists(tables, build):
+    sales = tables["sales"][~lost_days(tables["sales"], 0.1)]
+    (alarm,) = (built := build(sales_of(tables, sales))).alarms
+    assert (alarm.name, alarm.stores) == ("periods_without_rows", ["s0", "s1", "s2"])
+    whole = build(tables)
+    ratio = np.nansum(built.panel.demand) / np.nansum(whole.panel.demand)
+    assert ratio == pytest.approx(0.9, abs=0.02)
+    assert alarm.count == pytest.approx(0.1 * 3 * built.panel.history, rel=0.2)
+
+
 def test_lost_days_of_all_stores_are_unknown(tables, build):
     lost = tables["sales"][c.DATE].between("2024-02-10", "2024-02-23")
     built = build(sales_of(tables, tables["sales"][~lost]))
