@@ -18,6 +18,7 @@ from tasks.demand.ingest.documents import MOST_TYPES
 from tasks.demand.ingest.mapped_table import MappedTable
 from tasks.demand.ingest.parsing import plain_text
 from tasks.demand.inspect.names import phrase_score
+from tasks.storage.mapped import filled
 
 # Rows at which programs stop: sheets of Excel with and without a header, and round numbers.
 _ROW_LIMITS = {32_767, 32_768, 65_535, 65_536, 1_048_575, 1_048_576} | {
@@ -116,11 +117,19 @@ def _companies(table: MappedTable) -> Iterator[Alarm]:
 
 def _counted_again(table: MappedTable) -> Iterator[Alarm]:
     """Undated stock with the same number of rows for almost every key, and no column with a place or lot."""
-    keys = [table.parsed[name].values.cat.codes.to_numpy() for name in table.contract.key if name != c.DATE]
-    if c.DATE in table.parsed or not len(keys[0]):
+    keys = [table.parsed[name].values.cat for name in table.contract.key if name != c.DATE]
+    if c.DATE in table.parsed or table.raw.frame.empty:
         return
-    key = pd.MultiIndex.from_arrays(keys).factorize()[0]
-    rows = np.bincount(key)
+
+    def number(part: slice) -> np.ndarray:
+        found = np.zeros(part.stop - part.start, dtype=np.int64)
+        for column in keys:
+            found = found * (len(column.categories) + 1) + column.codes.to_numpy()[part] + 1
+        return found
+
+    key = filled(len(table.raw.frame), np.int64, number)
+    ordered = np.sort(key)
+    rows = np.diff(np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1], [True]])))
     usual = int(np.bincount(rows).argmax())
     if usual < 2 or len(rows) < LIMITS.fewest_skus or (rows == usual).mean() < LIMITS.same_export:  # noqa: PLR2004
         return

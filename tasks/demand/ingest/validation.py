@@ -18,6 +18,7 @@ from schemas.records import InputFile
 from schemas.settings.slices import IngestSlice
 from schemas.tables import TABLES, ColumnRule
 from tasks.demand.checks.limits import LIMITS
+from tasks.demand.cleaning.sales import distinct
 from tasks.demand.ingest.data_alarms import reading_alarms
 from tasks.demand.ingest.id_forms import with_known_ids
 from tasks.demand.ingest.mapped_table import MappedTable
@@ -34,7 +35,10 @@ from tasks.demand.ingest.quarantine import (
 )
 from tasks.demand.ingest.table_checks import Judge, Verdict, judge_table, with_great_expectations
 from tasks.demand.ingest.table_structure import map_table
-from tasks.storage.mapped import blocks, categories_of, gathered, positions, rows_of
+from tasks.storage.mapped import blocks, categories_of, filled, gathered, positions, rows_of
+
+# Days that a date can be, from half of them before 1970 on.
+_DAYS = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class JudgedTables(Findings):
     verdicts: Mapping[str, Sequence[Verdict]]
 
     def parts(self, name: str, size: int) -> Iterator[pd.DataFrame]:
-        """Yield the accepted rows of a table, ``size`` at a time; all at once if equal keys are summed."""
+        """Yield the accepted rows of a table, ``size`` at a time; equal keys are one row if the contract sums them."""
         return _typed(self.mapped[name], self.verdicts[name], size)
 
     def empty_columns(self, name: str) -> list[str]:
@@ -232,10 +236,8 @@ def _typed(table: MappedTable, verdicts: Sequence[Verdict], size: int) -> Iterat
     rules = {rule.name: rule for rule in table.rules}
     # Whether a further column holds numbers is known once all its cells are read.
     further = {name: _further(table.written(name), rows, table) for name in table.names if name not in rules}
-    if table.contract.repeats == "sum":
-        size = len(rows)
-    for first in range(0, max(len(rows), 1), max(size, 1)):
-        part = rows[first : first + max(size, 1)]
+
+    def made(part: NDArray[np.int64]) -> pd.DataFrame:
         columns = {}
         for name in table.names:
             if name in rules:
@@ -245,21 +247,59 @@ def _typed(table: MappedTable, verdicts: Sequence[Verdict], size: int) -> Iterat
             else:
                 column = further[name](part)
             columns[name] = column.reset_index(drop=True)
-        frame = pd.DataFrame(columns, copy=False)
-        if table.contract.repeats == "sum":
-            frame = _summed(frame, table)
+        return pd.DataFrame(columns, copy=False)
+
+    repeated = _with_repeated_keys(table, rows) if table.contract.repeats == "sum" else rows[:0]
+    once, sums = repeated, pd.DataFrame()
+    if len(repeated):
+        parts = made(repeated)
+        first_of_key = ~parts.duplicated(_key(table)).to_numpy()
+        once, sums = repeated[first_of_key], _summed(parts, table)
+        rows = rows[np.isin(rows, repeated[~first_of_key], invert=True)]
+    for first in range(0, max(len(rows), 1), max(size, 1)):
+        part = rows[first : first + max(size, 1)]
+        frame = made(part)
+        at = np.flatnonzero(np.isin(part, once))
+        if len(at):
+            summed = sums.iloc[np.searchsorted(once, part[at])].set_index(at)
+            frame = pd.concat([frame.drop(index=at), summed]).sort_index()
         for rule in table.rules:
             if rule.floor is not None:
                 frame[rule.name] = frame[rule.name].clip(lower=rule.floor)
         yield frame
-        del frame, columns, column  # before the next ones are made
+        del frame  # before the next one is made
+
+
+def _key(table: MappedTable) -> list[str]:
+    return [name for name in table.contract.key if name in table.names]
+
+
+def _with_repeated_keys(table: MappedTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows whose key another one of the rows has too, ascending."""
+    values = [table.parsed[name].values for name in _key(table)]
+
+    def number(part: slice) -> NDArray[np.int64]:
+        found = np.zeros(part.stop - part.start, dtype=np.int64)
+        for column in values:
+            if is_text(column):
+                size, own = len(column.cat.categories), column.cat.codes.to_numpy()[rows[part]]
+            else:
+                size, own = _DAYS, column.to_numpy()[rows[part]].astype("datetime64[D]").astype(np.int64) + _DAYS // 2
+            found = found * size + own
+        return found
+
+    numbers = filled(len(rows), np.int64, number)
+    ordered = np.sort(numbers)
+    several = distinct(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(several):
+        return rows[:0]
+    found = filled(len(rows), np.bool_, lambda part: np.isin(numbers[part], several))
+    return rows[np.flatnonzero(found)]
 
 
 def _summed(frame: pd.DataFrame, table: MappedTable) -> pd.DataFrame:
     """Add up the quantities of rows with the same key; other columns have the value of the first of them."""
-    key = [name for name in table.contract.key if name in frame.columns]
-    if not frame.duplicated(key).any():
-        return frame
+    key = _key(table)
     quantities = {rule.name for rule in table.rules if rule.in_units}
     how = {name: _sum_known if name in quantities else "first" for name in frame.columns if name not in key}
     summed = frame.groupby(key, sort=False, dropna=False).agg(how).reset_index()

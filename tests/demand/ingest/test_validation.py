@@ -15,8 +15,9 @@ from schemas import columns as c
 from schemas.errors import DataContractError
 from schemas.raw import RawFile, RawTable, as_text
 from schemas.settings import Settings
+from schemas.settings.slices import IngestSlice
 from tasks.demand.ingest.table_checks import with_arrays
-from tasks.demand.ingest.validation import ValidatedTables, validate_tables
+from tasks.demand.ingest.validation import ValidatedTables, judge_tables, validate_tables
 from tests.breadth import examples
 
 DEFAULTS: dict[str, list[dict[str, object]]] = {
@@ -422,6 +423,37 @@ def test_repeated_keys_where_the_contract_forbids_them(table: str, row: dict[str
     message = error_of(**{table: rows})
     assert f"{table}: repeated key ({key}): 2 rows ({table}.csv rows " in message
     assert "Expected one row per key" in message
+
+
+@pytest.mark.parametrize("dated", [False, True])
+def test_rows_of_a_repeated_key_are_summed_also_if_the_table_is_stored_in_parts(dated: bool) -> None:
+    rows = [
+        {c.STORE_ID: store, c.SKU: sku, c.ON_HAND: on_hand, c.IN_TRANSIT: coming, "lot": lot}
+        for store, sku, on_hand, coming, lot in (
+            ("01", "008", "1", "", ""),
+            ("02", "007", "-5", "1", "a"),
+            ("01", "007", "2", "3", "b"),
+            ("02", "007", "3", "", "c"),
+            ("01", "008", "4", "", "d"),
+            ("02", "008", "6", "2", "e"),
+        )
+    ]
+    days = ["2024-01-01", "2024-01-02", "2024-01-01", "2024-01-02", "2024-01-01", "2024-01-01"]
+    rows = [{**row, c.DATE: day} for row, day in zip(rows, days, strict=True)] if dated else rows
+    tables = {name: raw(name, given) for name, given in {**DEFAULTS, "stock": rows}.items()}
+    found = judge_tables(tables, IngestSlice.of(settings()), with_arrays)
+    for size in (1, 2, 6):
+        parts = list(found.parts("stock", size))
+        assert [len(part) for part in parts] == {1: [1] * 4, 2: [2, 2], 6: [4]}[size]
+        stock = pd.concat(parts, ignore_index=True)
+        assert stock[[c.STORE_ID, c.SKU, c.ON_HAND]].to_numpy().tolist() == [
+            ["01", "008", 5.0],
+            ["02", "007", 0.0],
+            ["01", "007", 2.0],
+            ["02", "008", 6.0],
+        ]
+        assert stock[c.IN_TRANSIT].fillna(-1).tolist() == [-1.0, 1.0, 3.0, 2.0]
+        assert stock["lot"].tolist() == ["d", "a", "b", "e"]
 
 
 def test_a_date_column_makes_stock_counts_distinct() -> None:
