@@ -142,7 +142,7 @@ class RunOutputs:
         history: store_id, category, date, units (NaN = unknown) of the recent past; for the figures.
         stock_by_day: policy, store_id, date, stock (expected units after the delivery), capacity (NaN =
             unlimited), sales (expected units), over (share of paths over capacity); for the figures.
-        cleaning_log: what cleaning did, one row per changed period; for the report.
+        cleaning_log: treatment and reason, one row per changed sale; for the report.
         category_totals: store_id, category, target_quantity that the SKU targets must add up to; then
             replenishment needs a category column (which is not published).
         explanations: one row per (store, SKU): how its target was computed (see

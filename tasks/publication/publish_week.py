@@ -109,7 +109,8 @@ def publish_week(
 
 def _sales_end(lake: Lake, inputs: PublicationInputs) -> date | None:
     """Date of the latest accepted sale before the run date."""
-    return latest_sale(lake.read_table(inputs.ingested.tables[SALES.name], [c.DATE])[c.DATE], inputs.as_of)
+    blocks = lake.read_blocks(inputs.ingested.tables[SALES.name], [c.DATE])
+    return max(filter(None, (latest_sale(block[c.DATE], inputs.as_of) for block in blocks)), default=None)
 
 
 def _outputs(lake: Lake, inputs: PublicationInputs, use: Settings) -> RunOutputs:
@@ -121,7 +122,6 @@ def _outputs(lake: Lake, inputs: PublicationInputs, use: Settings) -> RunOutputs
         "metrics": comparison.metrics,
         "champions": comparison.champions,
         "quarantine": inputs.ingested.quarantine,
-        "cleaning_log": inputs.panel.cleaning_log,
     }
     panel = load_demand(lake, inputs.panel.panel, use.period)
     return RunOutputs(
@@ -130,6 +130,8 @@ def _outputs(lake: Lake, inputs: PublicationInputs, use: Settings) -> RunOutputs
             lake.read_table(inputs.ingested.tables[PRODUCTS.name]),
             lake.read_table(inputs.panel.sku_facts, [c.SKU, c.UNIT_PRICE]),
         ),
+        # The report counts its rows.
+        cleaning_log=lake.read_table(inputs.panel.cleaning_log, [c.TREATMENT, c.REASON]),
         history=recent_demand(panel),
         last_year=sales_last_year(panel),
     )
