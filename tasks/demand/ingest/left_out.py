@@ -20,7 +20,7 @@ from tasks.demand.checks.overlaps import Overlap, overlapping_exports
 from tasks.demand.checks.repetitions import Repetition
 from tasks.demand.ingest.parsing import parse_column
 from tasks.demand.words import CELLS, phrases
-from tasks.storage.mapped import gathered, positions, rows_of
+from tasks.storage.mapped import blocks, gathered, positions, rows_of
 
 _TOTAL = re.compile(
     rf"\s*(?:{'|'.join(phrase.replace(' ', '[ -]?') for phrase in phrases(CELLS, 'total'))})(?:[\s:].*)?",
@@ -100,25 +100,25 @@ def left_out(
     """
     rows = np.zeros(len(raw.frame), dtype=bool)
     reasons: list[tuple[str, int]] = []
+
+    def leave_out(reason: str, found: NDArray[np.bool_]) -> None:
+        count = 0
+        for part in blocks(len(rows)):
+            new = np.flatnonzero(found[part] & ~rows[part])
+            rows[part.start + new] = True
+            count += len(new)
+        reasons.append((reason, count))
+
     copies = tuple(_copies(raw, names, rules, source))
     for later, earlier in copies:
-        found = (raw.file == later) & ~rows
-        rows |= found
-        reasons.append((f"copy of {raw.files[earlier].path}", int(found.sum())))
+        leave_out(f"copy of {raw.files[earlier].path}", gathered(np.arange(len(raw.files)) == later, raw.file))
     for column, values in source.ignore.items():
-        found = _matches(raw.frame[names.get(column, column)], values) & ~rows
-        rows |= found
-        reasons.append((f"{column} in {', '.join(values)}", int(found.sum())))
+        leave_out(f"{column} in {', '.join(values)}", _matches(raw.frame[names.get(column, column)], values))
     for column, values in source.only.items():
-        found = ~_matches(raw.frame[names.get(column, column)], values) & ~rows
-        rows |= found
-        reasons.append((f"{column} not in {', '.join(values)}", int(found.sum())))
-    found = _headers(raw) & ~rows
-    rows |= found
-    reasons.append(("repeated header", int(found.sum())))
-    found = _totals(raw, names, rules) & ~rows
-    rows |= found
-    reasons.append((TOTAL_ROW, int(found.sum())))
+        others = gathered(np.array([True, False]), _matches(raw.frame[names.get(column, column)], values).view(np.int8))
+        leave_out(f"{column} not in {', '.join(values)}", others)
+    leave_out("repeated header", _headers(raw))
+    leave_out(TOTAL_ROW, _totals(raw, names, rules))
     return LeftOut(
         rows,
         tuple((reason, count) for reason, count in reasons if count),
@@ -252,14 +252,17 @@ def _matches(column: pd.Series, values: list[str]) -> NDArray[np.bool_]:
 
 def _headers(raw: RawTable) -> NDArray[np.bool_]:
     """Rows that repeat the column names, as at the top of every page of a report."""
-    repeated = np.full(len(raw.frame), len(raw.frame.columns) > 1)
-    for name in raw.frame.columns:
-        if not repeated.any():
-            break
-        column = raw.frame[name]
-        if not is_text(column):
-            return np.zeros(len(raw.frame), dtype=bool)
-        repeated &= _of_categories(column, partial(_equal, str(name).strip()))
+    none = np.zeros(len(raw.frame), dtype=bool)
+    if len(raw.frame.columns) == 1 or not all(is_text(raw.frame[name]) for name in raw.frame.columns):
+        return none
+    repeated: NDArray[np.bool_] = none
+    for number, name in enumerate(raw.frame.columns):
+        found = _of_categories(raw.frame[name], partial(_equal, str(name).strip()))
+        for part in blocks(len(found)) if number else ():
+            found[part] &= repeated[part]
+        repeated = found
+        if not any(repeated[part].any() for part in blocks(len(repeated))):
+            return none
     return repeated
 
 

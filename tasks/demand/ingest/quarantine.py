@@ -15,6 +15,7 @@ from schemas.settings.quality import DEFAULT_SHARE
 from schemas.settings.slices import QuarantineLimit
 from schemas.suites import WHOLE_ROW, Reason
 from schemas.tables import TABLES
+from tasks.demand.cleaning.sales import distinct
 from tasks.demand.ingest.cell_advice import cell_hint, distinct_values, shortened
 from tasks.demand.ingest.mapped_table import MappedTable
 from tasks.demand.ingest.parsing import plain_text
@@ -26,12 +27,9 @@ _ID_HINT = "Ids are compared as text; only spaces, case and leading zeros may di
 REFERENCED = {rule.references for contract in TABLES.values() for rule in contract.columns if rule.references}
 
 
-def bad_rows(rows: int, verdicts: Sequence[Verdict]) -> NDArray[np.bool_]:
-    """Shape (rows,): the row is bad for some reason."""
-    bad = np.zeros(rows, dtype=bool)
-    for verdict in verdicts:
-        bad[verdict.rows] = True
-    return bad
+def bad_rows(verdicts: Sequence[Verdict]) -> NDArray[np.int64]:
+    """The positions of the rows that are bad for some reason, ascending."""
+    return distinct(np.concatenate([np.zeros(0, dtype=np.int64), *(verdict.rows for verdict in verdicts)]))
 
 
 def quarantine_rows(raw: RawTable, verdicts: Sequence[Verdict]) -> pd.DataFrame:
@@ -42,7 +40,7 @@ def quarantine_rows(raw: RawTable, verdicts: Sequence[Verdict]) -> pd.DataFrame:
         joined by "; ", then the files' own columns as text. A file's column with one of these four names gets " (in the
         file)" after its name.
     """
-    positions = np.flatnonzero(bad_rows(len(raw.frame), verdicts))
+    positions = bad_rows(verdicts)
     reasons = np.full(len(positions), "", dtype=object)
     for verdict in verdicts:
         at = np.searchsorted(positions, verdict.rows)
@@ -86,10 +84,10 @@ def too_many(
         others: all tables; rows of them may refer to the bad rows.
     """
     name, rows = table.contract.name, len(table.raw.frame)
-    rejected = bad_rows(rows, verdicts)
+    rejected = bad_rows(verdicts)
     share = quality.max_quarantined_share
     limit = share.get(name, DEFAULT_SHARE) if isinstance(share, dict) else share
-    bad = int(rejected.sum())
+    bad = len(rejected)
     if bad <= limit * rows:
         return None
     ranked = sorted(verdicts, key=lambda verdict: -len(verdict.rows))
@@ -105,14 +103,14 @@ def too_many(
     )
 
 
-def _consequence(table: MappedTable, rejected: NDArray[np.bool_], others: Mapping[str, MappedTable]) -> str:
+def _consequence(table: MappedTable, rejected: NDArray[np.int64], others: Mapping[str, MappedTable]) -> str:
     """Count the rows of other tables that are rejected because the bad rows of this table are rejected."""
     if not table.contract.key:
         return ""
     ids = plain_text(table.parsed[table.contract.key[0]].values) if table.contract.name in REFERENCED else None
     if ids is None:
         return ""
-    lost = set(ids[rejected].dropna()) - set(ids[~rejected])
+    lost = set(ids.iloc[rejected].dropna()) - set(ids.drop(index=ids.index[rejected]))
     counts = {}
     for other in others.values():
         for rule in other.rules:
@@ -124,7 +122,7 @@ def _consequence(table: MappedTable, rejected: NDArray[np.bool_], others: Mappin
     if not found:
         return ""
     return (
-        f"\n  If you accept these {int(rejected.sum()):,} {table.contract.name} as rejected, {', '.join(found)} that "
+        f"\n  If you accept these {len(rejected):,} {table.contract.name} as rejected, {', '.join(found)} that "
         "refer to them are rejected too."
     )
 

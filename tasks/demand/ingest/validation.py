@@ -35,7 +35,7 @@ from tasks.demand.ingest.quarantine import (
 )
 from tasks.demand.ingest.table_checks import Judge, Verdict, judge_table, with_great_expectations
 from tasks.demand.ingest.table_structure import map_table
-from tasks.storage.mapped import blocks, categories_of, filled, gathered, positions, rows_of
+from tasks.storage.mapped import blocks, categories_of, filled, gathered, joined, positions, rows_of
 
 # Days that a date can be, from half of them before 1970 on.
 _DAYS = 1 << 23
@@ -81,9 +81,13 @@ class JudgedTables(Findings):
     def empty_columns(self, name: str) -> list[str]:
         """Return the text columns of a table without a single accepted value."""
         table = self.mapped[name]
-        bad = bad_rows(len(table.raw.frame), self.verdicts[name])
-        texts = [rule.name for rule in table.rules if rule.kind in ("id", "text")]
-        return [text for text in texts if not (table.parsed[text].values.notna().to_numpy() & ~bad).any()]
+        rows = _accepted(table, self.verdicts[name])
+        texts = {rule.name: table.parsed[rule.name].values for rule in table.rules if rule.kind in ("id", "text")}
+        return [
+            text
+            for text, values in texts.items()
+            if not any(values.iloc[rows[part]].notna().any() for part in blocks(len(rows)))
+        ]
 
 
 @dataclass(frozen=True)
@@ -222,7 +226,14 @@ def _complaints(
 
 
 def _accepted(table: MappedTable, verdicts: Sequence[Verdict]) -> NDArray[np.int64]:
-    accepted: NDArray[np.int64] = positions(~bad_rows(len(table.raw.frame), verdicts))
+    count, bad = len(table.raw.frame), bad_rows(verdicts)
+
+    def kept() -> Iterator[NDArray[np.int64]]:
+        for part in blocks(count):
+            own = bad[slice(*np.searchsorted(bad, [part.start, part.stop]))]
+            yield np.delete(np.arange(part.start, part.stop), own - part.start)
+
+    accepted: NDArray[np.int64] = joined(kept(), count - len(bad), np.int64)
     return accepted
 
 
@@ -343,7 +354,7 @@ def _further(
 
 def _input_files(table: MappedTable, verdicts: Sequence[Verdict]) -> list[InputFile]:
     raw = table.raw
-    bad = np.bincount(raw.file[np.flatnonzero(bad_rows(len(raw.frame), verdicts))], minlength=len(raw.files))
+    bad = np.bincount(raw.file[bad_rows(verdicts)], minlength=len(raw.files))
     return [
         InputFile(
             table=raw.name,
