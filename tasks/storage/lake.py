@@ -7,6 +7,7 @@ never sees a partial object, even while two processes write the same key.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -156,7 +157,9 @@ class Lake(ABC):
                     yield parquet.read(columns=names).to_pandas()
                 first, last = between or (0, parquet.metadata.num_rows)
                 groups, start = row_groups(parquet, first, last)
-                for batch in parquet.iter_batches(rows, row_groups=groups, columns=names):
+                # One group at a time: pyarrow keeps the bytes of all groups that one call has read.
+                batches = (parquet.iter_batches(rows, row_groups=[group], columns=names) for group in groups)
+                for batch in itertools.chain.from_iterable(batches):
                     begin, end = min(max(first - start, 0), batch.num_rows), max(min(last - start, batch.num_rows), 0)
                     start += batch.num_rows
                     yield pa.Table.from_batches([batch.slice(begin, max(end - begin, 0))]).to_pandas()

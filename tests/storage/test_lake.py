@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from schemas.errors import ConfigError, StorageError
@@ -65,6 +67,26 @@ def test_a_table_in_parts_has_the_bytes_of_the_whole_table(tmp_path: Path) -> No
     pd.testing.assert_frame_equal(pd.concat(blocks, ignore_index=True), whole[["units", "sku"]])
     small = frame().drop(columns="store")
     assert lake.write_parts("t", iter([small])) == lake.write_table("t", small)
+
+
+def test_blocks_are_read_one_row_group_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call of pyarrow keeps the bytes of all row groups that it has read."""
+    lake = open_lake(str(tmp_path))
+    ref = lake.write_table("t", pd.DataFrame({"n": np.arange(2 * PART_ROWS + 1)}))
+    groups: list[list[int]] = []
+    read = pq.ParquetFile.iter_batches
+
+    def recorded(file: pq.ParquetFile, *given: Any, **named: Any) -> Any:
+        groups.append(named["row_groups"])
+        return read(file, *given, **named)
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", recorded)
+    between = (PART_ROWS - 1, 2 * PART_ROWS + 1)
+    assert [block["n"].tolist() for block in lake.read_blocks(ref, between=between) if len(block) < 2] == [
+        [PART_ROWS - 1],
+        [2 * PART_ROWS],
+    ]
+    assert groups == [[0], [1], [2]]
 
 
 def test_an_empty_table_keeps_its_types(lake: Lake) -> None:

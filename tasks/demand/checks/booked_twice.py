@@ -27,8 +27,10 @@ def booked_components(lines: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
         (``same``) and at least (``enough``) the units of the component that the bundles contain, and how many stores
         and dates without the bundle have as many as bundles usually contain (``least``), as a fraction.
     """
+    if parts.empty:
+        return pd.DataFrame()
     chosen = lines[c.SKU].isin({*parts[c.SKU], *parts[c.COMPONENT_SKU]}) & (lines[c.UNITS] > 0)
-    if parts.empty or not chosen.any():
+    if not chosen.any():
         return pd.DataFrame()
     keys = [c.STORE_ID, c.DATE]
     sold = lines.loc[chosen, [*keys, c.SKU, c.UNITS]].astype({c.STORE_ID: str, c.SKU: str})

@@ -171,16 +171,21 @@ class RepeatedKeys:
 
     def add(self, lines: pd.DataFrame) -> None:
         """Count the lines of a shard, which has all lines of its SKUs."""
-        lines = lines[lines[c.UNITS] > 0]
-        if lines.empty:
+        used = np.flatnonzero(lines[c.UNITS].to_numpy() > 0)
+        if not len(used):
             return
-        day = lines[c.DATE].to_numpy(dtype="datetime64[D]").astype(np.int64)
-        store, sku = (lines[name].cat.codes.to_numpy().astype(np.int64) for name in (c.STORE_ID, c.SKU))
-        units = lines[c.UNITS].to_numpy()
-        key = (sku * (int(store.max()) + 1) + store) * (2 * _ORIGIN) + day + _ORIGIN
+        day = lines[c.DATE].to_numpy()[used].astype("datetime64[D]").astype(np.int64)
+        store, sku = (lines[name].cat.codes.to_numpy()[used] for name in (c.STORE_ID, c.SKU))
+        key = sku.astype(np.int64)
+        for size, part in ((int(store.max()) + 1, store), (2 * _ORIGIN, day)):
+            key *= size
+            key += part
+        key += _ORIGIN
         order = np.argsort(key, kind="stable")
-        starts = np.flatnonzero(np.append(True, np.diff(key[order]) != 0))
-        least, most = (how.reduceat(units[order], starts) for how in (np.minimum, np.maximum))
+        key = key[order]
+        starts = np.flatnonzero(np.append(True, key[1:] != key[:-1]))
+        units = lines[c.UNITS].to_numpy()[used[order]]
+        least, most = (how.reduceat(units, starts) for how in (np.minimum, np.maximum))
         several = np.diff(np.append(starts, len(order))) > 1
         first = order[starts]
         for counts, of in ((self._days, day[first] + _ORIGIN), (self._skus, sku[first])):

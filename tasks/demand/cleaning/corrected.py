@@ -32,6 +32,7 @@ from tasks.demand.cleaning.lines import LinesByDay, SaleLines
 from tasks.demand.cleaning.sales import BLOCK_LINES, TextArray, codes
 from tasks.demand.cleaning.successors import in_place, successors
 from tasks.demand.cleaning.unit_prices import in_single_units, unit_price_alarms
+from tasks.storage.mapped import blocks
 from tasks.storage.shards import Shards
 
 SERIES_LINE = np.dtype([("store", "<i4"), ("sku", "<i4"), ("day", "<i4"), ("units", "<f8"), ("amount", "<f8")])
@@ -265,12 +266,16 @@ class _SeriesGroups:
         for old, new in replaced.items():
             if old in self.numbers:
                 target[self.numbers.get_loc(old)] = self.numbers.get_loc(new)
-        rows = np.empty(len(lines), dtype=SERIES_LINE)
-        rows["store"] = store = lines[c.STORE_ID].cat.codes.to_numpy()
-        rows[c.SKU] = sku = target[lines[c.SKU].cat.codes.to_numpy()]
-        rows["day"] = lines[c.DATE].to_numpy(dtype="datetime64[D]").astype(np.int32)
-        rows["units"] = lines[c.UNITS].to_numpy()
-        rows["amount"] = lines[c.NET_AMOUNT].to_numpy() if c.NET_AMOUNT in lines.columns else np.nan
-        piece = np.maximum(self.category[sku], 0) * self.pieces[store] // max(len(self.categories), 1)
-        self.groups.append(self.first[store] + piece, rows)
-        return np.bincount(sku, minlength=len(target)) > 0
+        used = np.zeros(len(target), dtype=bool)
+        for part in blocks(len(lines)):
+            block = lines.iloc[part]
+            rows = np.empty(len(block), dtype=SERIES_LINE)
+            rows["store"] = store = block[c.STORE_ID].cat.codes.to_numpy()
+            rows[c.SKU] = sku = target[block[c.SKU].cat.codes.to_numpy()]
+            rows["day"] = block[c.DATE].to_numpy(dtype="datetime64[D]").astype(np.int32)
+            rows["units"] = block[c.UNITS].to_numpy()
+            rows["amount"] = block[c.NET_AMOUNT].to_numpy() if c.NET_AMOUNT in block.columns else np.nan
+            piece = np.maximum(self.category[sku], 0) * self.pieces[store] // max(len(self.categories), 1)
+            self.groups.append(self.first[store] + piece, rows)
+            used |= np.bincount(sku, minlength=len(target)) > 0
+        return used

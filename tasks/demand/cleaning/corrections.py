@@ -86,7 +86,9 @@ class Signs:
             odd = lines[c.DATE].isin(self.isolated.astype("datetime64[D]")).to_numpy()
             lines, left_out = lines.loc[~odd], lines.loc[odd]
         turned = {c.UNITS: self.turn_units, c.NET_AMOUNT: self.turn_amounts}
-        return lines.assign(**{name: -lines[name] for name, turn in turned.items() if turn}), left_out
+        for name in (name for name, turn in turned.items() if turn):
+            lines = lines.assign(**{name: -lines[name]})  # a copy of all columns
+        return lines, left_out
 
 
 def isolated_days(days: IndexArray, counts: IndexArray) -> IndexArray:

@@ -165,8 +165,10 @@ class SaleLines:
     def frames(self) -> Iterator[pd.DataFrame]:
         """Yield the lines of every shard once; the index is the row number in the table."""
         types = pd.CategoricalDtype(self.stores), pd.CategoricalDtype(self.skus)
-        for rows in self.shards.take():
-            yield self._frame(rows, *types)
+        for number in range(self.shards.count):
+            frame = self._frame(self.shards.pop(number), *types)
+            if len(frame) or self.shards.count == 1:
+                yield frame
 
     def _frame(self, rows: Rows, stores: pd.CategoricalDtype, skus: pd.CategoricalDtype) -> pd.DataFrame:
         store, sku = self.store_rank[rows["store"]], self.sku_rank[rows[c.SKU]]
