@@ -12,16 +12,13 @@ import pandas as pd
 
 from schemas import columns as c
 from schemas.errors import ConfigError, StorageError, first_few
-from schemas.outputs import MANIFEST
-from schemas.records import PlanInputs
 from schemas.run import RunContext
-from tasks.publication.earlier_runs import preview_key, run_key
-from tasks.publication.manifest import PLAN_INPUTS
+from tasks.forecasting.combine.ensemble import NAME as ENSEMBLE
+from tasks.publication.earlier_runs import plan_inputs_of, preview_key, run_key
 from tasks.report.language import Language, message
 from tasks.storage.lake import Lake, open_lake
 
 FORECAST_FILE, BACKTEST_FILE, CHAMPIONS_FILE = "forecast.parquet", "backtest.parquet", "champions.parquet"
-ENSEMBLE = "ensemble"
 # The recent level is the mean of at most this many periods before the run date.
 RECENT_PERIODS = 28
 WEEKDAYS = 7
@@ -57,7 +54,8 @@ def explain_forecast(run: RunContext, store: str, category: str, on: date) -> li
         The explanation, as lines of text.
 
     Raises:
-        ConfigError: No run has this date, or the series or the period does not exist in it.
+        ConfigError: No run has this date, another version wrote its manifest, or the series or the period does not
+            exist in it.
     """
     lake, say = open_lake(run.settings.storage), Language.of(run.settings)
     folder = _folder(lake, run)
@@ -166,7 +164,7 @@ def _past(backtest: pd.DataFrame, day: pd.Timestamp, own: pd.DataFrame) -> pd.Se
 def _model_parts(lake: Lake, folder: str, store: str, category: str, day: pd.Timestamp) -> dict[str, Any]:
     """Model to its stored parts of this forecast (part to units); models without parts are absent."""
     found: dict[str, Any] = {}
-    for ref in _plan_inputs(lake, folder).parts:
+    for ref in plan_inputs_of(lake, folder).parts:
         try:
             table = lake.read_table(ref)
         except StorageError:
@@ -175,12 +173,6 @@ def _model_parts(lake: Lake, folder: str, store: str, category: str, day: pd.Tim
         for model, rows in table[same & table[c.DATE].eq(day)].groupby(c.MODEL, observed=True, sort=False):
             found[str(model)] = dict(zip(rows[c.PART].astype(str), rows[c.UNITS], strict=True))
     return found
-
-
-def _plan_inputs(lake: Lake, folder: str) -> PlanInputs:
-    import json
-
-    return PlanInputs.model_validate(json.loads(lake.read_bytes(f"{folder}/{MANIFEST}"))[PLAN_INPUTS])
 
 
 def _folder(lake: Lake, run: RunContext) -> str:

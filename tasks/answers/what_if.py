@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
 from schemas import columns as c
 from schemas.errors import ConfigError
 from schemas.outputs import COSTS, OutputTable
+from schemas.plan import BoolArray
 from schemas.protocols import ReportProgress
-from schemas.records import PlanInputs
 from schemas.run import RunContext
 from schemas.settings import OutputSettings
 from schemas.settings.slices import PlanSlice
@@ -22,8 +21,7 @@ from tasks.inventory.inputs import weekly_inputs
 from tasks.inventory.model.weekly_problem import WeeklyInputs
 from tasks.inventory.weekly import WeeklyPlan, optimize
 from tasks.publication.csv_format import csv_bytes
-from tasks.publication.earlier_runs import EarlierRun, published, run_key
-from tasks.publication.manifest import PLAN_INPUTS
+from tasks.publication.earlier_runs import EarlierRun, plan_inputs_of, published, run_key
 from tasks.publication.overrides import apply_overrides
 from tasks.report.costs import ALL_DEMAND
 from tasks.report.formats import percent, quantity
@@ -122,7 +120,7 @@ def plan_again(
     """Plan a published run again with other settings or inputs; the arguments are those of :func:`what_if`."""
     lake = open_lake(run.settings.storage)
     earlier = _published_run(lake, run)
-    given = _plan_inputs(earlier, lake)
+    given = plan_inputs_of(lake, run_key(run.as_of))
     inputs = _multiplied(weekly_inputs(lake, PlanSlice.of(changed.settings), run.as_of, given), factors)
     targets = earlier.targets()
     plan = optimize(inputs, progress)
@@ -246,16 +244,6 @@ def _published_run(lake: Lake, run: RunContext) -> EarlierRun:
     return earlier
 
 
-def _plan_inputs(earlier: EarlierRun, lake: Lake) -> PlanInputs:
-    try:
-        return PlanInputs.model_validate(earlier.manifest.get(PLAN_INPUTS))
-    except ValidationError as error:
-        raise ConfigError(
-            f"{lake.uri(run_key(earlier.as_of))}: the manifest does not list the inputs of the plan, because "
-            f"another version of Restock wrote it. Run again: restock weekly --settings FILE --as-of {earlier.as_of}"
-        ) from error
-
-
 def _multiplied(inputs: WeeklyInputs, factors: Factors) -> WeeklyInputs:
     stores = inputs.stores
     for option, column, factor in (
@@ -272,27 +260,25 @@ def _multiplied(inputs: WeeklyInputs, factors: Factors) -> WeeklyInputs:
         if dc_stock is None:
             raise ConfigError(f"--dc-stock {factors.dc_stock:g}: the run has no table dc_stock.")
         dc_stock = dc_stock.assign(**{c.AVAILABLE: np.floor(dc_stock[c.AVAILABLE].astype(float) * factors.dc_stock)})
-    forecast = inputs.forecast
-    if factors.demand != 1.0:
-        numbers = [c.MEAN, *c.quantile_columns(inputs.settings.quantiles)]
-        forecast = forecast.assign(**{name: forecast[name].astype(float) * factors.demand for name in numbers})
+    uplift = np.full(len(inputs.forecast), factors.demand)
     if factors.promotion is not None:
-        forecast = _promoted(forecast, factors.promotion)
+        uplift[_promoted(inputs.forecast, factors.promotion)] *= factors.promotion.uplift
+    numbers = [c.MEAN, *c.quantile_columns(inputs.settings.quantiles)]
+    forecast = inputs.forecast.assign(**{name: inputs.forecast[name].astype(float) * uplift for name in numbers})
     return replace(inputs, stores=stores, dc_stock=dc_stock, forecast=forecast)
 
 
-def _promoted(forecast: pd.DataFrame, promotion: Promotion) -> pd.DataFrame:
+def _promoted(forecast: pd.DataFrame, promotion: Promotion) -> BoolArray:
+    """Rows of the forecast that a promotion multiplies."""
     days = pd.to_datetime(forecast[c.DATE])
-    chosen = forecast[c.CATEGORY].astype(str).eq(promotion.category).to_numpy()
+    chosen: BoolArray = forecast[c.CATEGORY].astype(str).eq(promotion.category).to_numpy()
     chosen &= ((days >= pd.Timestamp(promotion.first)) & (days <= pd.Timestamp(promotion.last))).to_numpy()
     if not chosen.any():
         raise ConfigError(
             f"promotion: the forecast has no period of the category {promotion.category} from {promotion.first} to "
             f"{promotion.last}. Choose a category of the run and days within its horizon."
         )
-    numbers = [name for name in forecast.columns if name == c.MEAN or name.startswith("q0.")]
-    factor = np.where(chosen, promotion.uplift, 1.0)
-    return forecast.assign(**{name: forecast[name].astype(float) * factor for name in numbers})
+    return chosen
 
 
 def _chosen(costs: pd.DataFrame) -> pd.Series:

@@ -12,13 +12,13 @@ from typing import Any
 import pandas as pd
 
 from schemas import columns as c
-from schemas.errors import PublicationError, StorageError
+from schemas.errors import ConfigError, PublicationError, StorageError
 from schemas.outputs import EXPLANATIONS, MANIFEST, REPLENISHMENT, TARGETS, EarlierWeek, OutputTable
-from schemas.records import FileRef
+from schemas.records import FileRef, PlanInputs
 from schemas.settings import OutputSettings
 from tasks.publication.csv_format import read_csv_bytes
 from tasks.publication.erp_file import read_replenishment
-from tasks.publication.manifest import CSV_FORMAT, OUTPUTS, SCOPE, SETTINGS
+from tasks.publication.manifest import CSV_FORMAT, OUTPUTS, PLAN_INPUTS, SCOPE, SETTINGS
 from tasks.report.sending import units_to_send
 from tasks.storage.lake import Lake
 
@@ -140,6 +140,25 @@ def published(lake: Lake, as_of: date) -> EarlierRun | None:
     except ValueError:
         return None
     return EarlierRun(lake, as_of, manifest) if isinstance(manifest, dict) else None
+
+
+def plan_inputs_of(lake: Lake, folder: str) -> PlanInputs:
+    """Read which tables the plan of a run was made from.
+
+    Args:
+        lake: lake of the run.
+        folder: key of the folder of its publication or preview.
+
+    Raises:
+        ConfigError: the manifest does not name them.
+    """
+    try:
+        return PlanInputs.model_validate(json.loads(lake.read_bytes(f"{folder}/{MANIFEST}"))[PLAN_INPUTS])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{lake.uri(folder)}: the manifest does not list the inputs of the plan, because another version of "
+            f"Restock wrote it. Run again: restock weekly --settings FILE --as-of {folder.rsplit('/', 1)[-1]}"
+        ) from error
 
 
 def latest_before(lake: Lake, as_of: date) -> EarlierRun | None:

@@ -125,6 +125,14 @@ def test_spanish(tmp_path):
     assert "0,75" in text
 
 
+@pytest.mark.parametrize("manifest", [b"{}", b"[]", b"damaged"])
+def test_a_manifest_of_another_version_is_named(tmp_path, manifest):
+    settings = run_of(tmp_path, "theta")
+    open_lake(load_settings(settings).storage).write_bytes("runs/2024-03-04/manifest.json", manifest)
+    with pytest.raises(ConfigError, match="runs/2024-03-04: the manifest does not list the inputs of the plan"):
+        ask(settings)
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
