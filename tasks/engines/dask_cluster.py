@@ -12,7 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import ConfigError, EngineError, PipelineError, StorageError, numbered
-from tasks.engines.work import Work
+from tasks.engines.work import RESUME, Work
 from tasks.engines.worker import run_work
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ SECONDS_BETWEEN_LOOKS = 5.0
 SECONDS_WITHOUT_WORKERS = 300.0
 # Tasks of one group that is larger than the cluster wait in the scheduler until a worker is idle.
 GROUP = "restock"
-RESUME = "Finished shards are kept: start the run again with the same date to resume."
 
 
 @contextmanager

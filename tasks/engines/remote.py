@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from schemas.errors import EngineError
 from schemas.records import Record
-from tasks.engines.work import Work
+from tasks.engines.work import RESUME, Work
 from tasks.storage.lake import Lake, open_lake, record_key
 
 R = TypeVar("R", bound=Record)
@@ -74,7 +74,7 @@ class RemoteEngine:
         raise EngineError(
             f"{work.name}: the workers of {self.cluster.address} did not compute it in {ATTEMPTS} attempts. Last "
             f"reason: {reason}. See the logs of the workers. A worker that was killed usually had too little "
-            "memory. Finished shards are kept: start the run again with the same date to resume."
+            f"memory. {RESUME}"
         )
 
     def _appearing(self, work: Work[R], lake: Lake) -> R | None:

@@ -14,6 +14,9 @@ from tasks.storage.machine import Cores
 
 R = TypeVar("R", bound=Record)
 
+# The end of a message about workers that failed.
+RESUME = "Finished shards are kept: start the run again with the same date to resume."
+
 
 @dataclass(frozen=True)
 class Work(Generic[R]):

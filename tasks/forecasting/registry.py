@@ -17,10 +17,9 @@ from typing import Any, Protocol, runtime_checkable
 from schemas.errors import ConfigError
 from schemas.facts import ModelContext, ModelFacts, Scope
 from schemas.protocols import Forecaster
-from schemas.run import SHARDS_AT_ONCE
 from schemas.settings import BASELINES, ModelsSettings, Settings
 from schemas.settings.slices import NamedModels
-from tasks.storage.machine import usable_workers
+from tasks.storage.machine import shard_cores
 
 # Modules, and packages whose modules are all searched. By name: the registry depends on no model.
 PLACES = (
@@ -129,24 +128,10 @@ def compared_models(settings: Settings) -> NamedModels:
     return NamedModels(settings={name: own for name, own in settings.models.named().items() if name in made})
 
 
-def worker_count(settings: Settings) -> int:
-    """Number of parallel processes: the setting, or what the cores and the memory of the machine allow."""
-    return settings.compute.workers or usable_workers()
-
-
-def threads_per_shard(settings: Settings) -> int:
-    """Threads of one shard: with more than its share of the cores, threads would wait for each other."""
-    return max(1, worker_count(settings) // SHARDS_AT_ONCE)
-
-
 def context_of(settings: Settings) -> ModelContext:
     """The inputs of a run's models in addition to their own settings."""
-    return ModelContext(
-        quantiles=tuple(settings.quantiles),
-        country=settings.country,
-        workers=worker_count(settings),
-        threads=threads_per_shard(settings),
-    )
+    cores = shard_cores(settings.compute.workers)
+    return ModelContext(tuple(settings.quantiles), settings.country, cores.workers, cores.threads)
 
 
 def make_forecaster(name: str, settings: Settings) -> Forecaster:

@@ -14,11 +14,11 @@ from prefect.runtime import flow_run
 from prefect.tasks import Task
 
 from schemas.alarms import Alarm, Severity
-from schemas.run import SHARDS_AT_ONCE, RunContext
+from schemas.run import RunContext
 from schemas.secrets import without_secrets
 from tasks.publication.addresses import COMPANY_VARIABLE
 from tasks.report.artifact_tables import artifact_key, displayed
-from tasks.storage.machine import Cores, usable_workers
+from tasks.storage.machine import Cores, shard_cores
 
 # Runs of these flows show few artifacts; the report has the other tables.
 PUBLISHING = ("weekly_replenishment", "optimize_inventory", "backfill", "prepare_week")
@@ -98,5 +98,4 @@ def log_alarms(alarms: Sequence[Alarm]) -> None:
 
 def cores_of(run: RunContext) -> Cores:
     """Return the number of processes and threads that one shard of a run may use."""
-    workers = run.settings.compute.workers or usable_workers()
-    return Cores(workers, max(1, workers // SHARDS_AT_ONCE))
+    return shard_cores(run.settings.compute.workers)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from schemas.run import SHARDS_AT_ONCE
+
 # Memory of the process of a run, and of each process that fits models next to it (docs/scale.md).
 _RUN_BYTES = 3 << 29
 _WORKER_BYTES = 1 << 29
@@ -61,6 +63,16 @@ class Cores(NamedTuple):
 
     workers: int = 1
     threads: int = 1
+
+
+def shard_cores(workers: int | None) -> Cores:
+    """Return the cores of one shard of a run: with more threads than its share, they would wait for each other.
+
+    Args:
+        workers: the setting ``compute.workers``; None: as many as the cores and the memory of the machine allow.
+    """
+    workers = workers or usable_workers()
+    return Cores(workers, max(1, workers // SHARDS_AT_ONCE))
 
 
 def release_memory() -> None:
