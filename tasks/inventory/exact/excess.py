@@ -9,6 +9,9 @@ the stock of a category serves all its SKUs. The estimate is independent of all 
    level, and returns and reallocation of space are free. The level is the cheapest one on the planning paths
    (newsvendor with limited space, Hadley and Whitin, Analysis of Inventory Systems, 1963, chapter 6). Its cost on the
    evaluation paths, minus the least cost of the interval if its demand were known, is the cost of uncertainty.
+   For a SKU that the distribution center has too little of, levels cost less than not knowing which store will sell
+   its units: they are divided among the stores before the demand is known. The larger one of the two counts
+   (:class:`Inevitable`, ``divided``).
 """
 
 from __future__ import annotations
@@ -67,12 +70,15 @@ class Inevitable:
             or the display capacity, sends no units; 0 for all other pairs.
         scarce: shape (rows,), demand of all other pairs beyond their stock and their part of the supply of the
             distribution center.
+        divided: shape (rows,), the same demand if the supply is divided among the pairs once, unit by unit to the pair
+            in which it sells with the highest probability; together at least ``scarce`` for each SKU.
         early: shape (rows,), the part of ``scarce`` that is lost before the first period that allows a delivery.
         first: shape (n,), that period of each series.
     """
 
     closed: FloatArray
     scarce: FloatArray
+    divided: FloatArray
     early: FloatArray
     first: IndexArray
 
@@ -86,7 +92,7 @@ class Inevitable:
         """
         detail = problem.skus
         if detail is None:
-            return cls(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64))
+            return cls(*(np.zeros(0) for _ in range(4)), np.zeros(0, dtype=np.int64))
         paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths[:MOST_PATHS]
         held = detail.on_hand + detail.in_transit.sum(axis=1)
         kept = _padded(closed, len(held))
@@ -97,7 +103,8 @@ class Inevitable:
         for path in paths:
             scarce += _beyond_supply(path, detail, held, kept, ends) / len(paths)
             early += _beyond_supply(path, detail, held, kept, ends[:1]) / len(paths)
-        return cls(np.where(kept, short, 0.0), scarce, np.minimum(early, scarce), ends[0][0])
+        divided = _beyond_division(paths, detail, held, kept, ends)
+        return cls(np.where(kept, short, 0.0), scarce, divided, np.minimum(early, scarce), ends[0][0])
 
     def lost_sales(self, problem: PlanProblem) -> float:
         """Value of this demand at the lowest price of each pair."""
@@ -167,13 +174,17 @@ def attainable_cost(
     impossible = ~np.isfinite(cost)
     visits[impossible] = review_visits(problem)[impossible]
     least = float(cost[~impossible].sum()) + lost.lost_sales(problem)
-    return max(bound.total, least) + cost_of_uncertainty(problem, visits, closed, planned)
+    unknown = cost_of_uncertainty(problem, visits, closed, planned)
+    if problem.skus is not None:
+        lost_more = (lost.divided - lost.scarce) * problem.price.min(axis=1)[problem.skus.series]
+        unknown = np.maximum(*(np.bincount(problem.skus.sku, weights=each) for each in (unknown, lost_more)))
+    return max(bound.total, least) + float(unknown.sum())
 
 
 def cost_of_uncertainty(
     problem: PlanProblem, visits: BoolArray, closed: BoolArray | None = None, planned: PlanProblem | None = None
-) -> float:
-    """Cost of not knowing the demand with the best levels, summed over stores and intervals.
+) -> FloatArray:
+    """Cost of not knowing the demand with the best levels, of each (store, SKU) or series, summed over intervals.
 
     Args:
         problem: problem with the evaluation paths.
@@ -181,14 +192,14 @@ def cost_of_uncertainty(
         closed: pairs (store, SKU) that do not count; None = all count.
         planned: problem with the paths that levels are chosen on; None = ``problem``.
     """
-    rows = 0 if problem.skus is None else len(problem.skus.series)
+    rows = len(problem.mean) if problem.skus is None else len(problem.skus.series)
     used = ~_padded(closed, rows)
-    total = 0.0
+    total = np.zeros(rows)
     for ends, stores in delivery_patterns(problem, visits):
         series = np.flatnonzero(stores[problem.series_store])
         parts = _parts(problem, series, used)
         for day in np.flatnonzero(ends):
-            total += _cost_of_interval(problem, planned or problem, series, parts, int(day), int(ends[day]))
+            total[parts[0]] += _cost_of_interval(problem, planned or problem, series, parts, int(day), int(ends[day]))
     return total
 
 
@@ -231,13 +242,41 @@ def _beyond_supply(
     return lost
 
 
+def _beyond_division(
+    paths: UnitsArray, detail: SkuDetail, held: FloatArray, kept: BoolArray, ends: list[tuple[IndexArray, FloatArray]]
+) -> FloatArray:
+    """As :func:`_beyond_supply`, with one division of the supply for all paths (K, n, T), shape (rows,)."""
+    lost, largest = np.zeros(len(held)), np.zeros(len(ends[-1][1]))
+    periods = np.arange(paths.shape[2])
+    for end, supply in ends:
+        units = (paths * (periods < end[:, None])).sum(axis=2, dtype=np.float64)
+        chance, first = _chances_beyond(units, detail.series, detail.share, np.where(kept, np.inf, held))
+        row = np.repeat(np.arange(len(held)), np.diff(first))
+        order = np.lexsort((-chance, detail.sku[row]))
+        sku = detail.sku[row[order]]
+        unserved = np.arange(len(sku)) - np.searchsorted(sku, sku) >= supply[sku]
+        beyond = np.bincount(row[order], weights=chance[order] * unserved, minlength=len(held))
+        total = np.bincount(detail.sku, weights=beyond, minlength=len(supply))
+        more = (total > largest)[detail.sku]
+        lost[more] = beyond[more]
+        largest = np.maximum(largest, total)
+    return lost
+
+
 def _expected_beyond(units: FloatArray, series: IndexArray, share: FloatArray, held: FloatArray) -> FloatArray:
     """Expected demand of each pair beyond some units, shape (rows,)."""
-    count = np.maximum(_most_units(units, series, share) - np.floor(held), 0.0).astype(np.int64)
-    chance, first = sale_probabilities(units, series, share, held, count)
+    chance, first = _chances_beyond(units, series, share, held)
     summed = np.concatenate([[0.0], np.cumsum(chance)])
     found: FloatArray = summed[first[1:]] - summed[first[:-1]]
     return found
+
+
+def _chances_beyond(
+    units: FloatArray, series: IndexArray, share: FloatArray, held: FloatArray
+) -> tuple[FloatArray, IndexArray]:
+    """Probability that each unit of demand beyond some units occurs (``sale_probabilities``)."""
+    count = np.maximum(_most_units(units, series, share) - np.floor(held), 0.0).astype(np.int64)
+    return sale_probabilities(units, series, share, np.where(count > 0, held, 0.0), count)
 
 
 def _most_units(units: FloatArray, series: IndexArray, share: FloatArray) -> FloatArray:
@@ -256,28 +295,31 @@ def _cost_of_interval(
     problem: PlanProblem,
     planned: PlanProblem,
     series: IndexArray,
-    parts: tuple[IndexArray, FloatArray],
+    parts: tuple[IndexArray, IndexArray, FloatArray],
     day: int,
     end: int,
-) -> float:
-    """Cost of uncertainty of one interval, summed over the parts of some series (see :func:`_parts`)."""
+) -> FloatArray:
+    """Cost of uncertainty of one interval, of each part of some series (see :func:`_parts`)."""
     start = max(day - problem.settings.lead_time, 0)
     seen, units = (_units_of(each, series, start, end) for each in (planned, problem))
     price = problem.price[series, start:end].mean(axis=1)
     held = problem.holding_cost * problem.holding_weight[series] * (end - day)
-    own, share = parts
+    _, own, share = parts
     count = np.maximum(_most_units(seen, own, share), _most_units(units, own, share)).astype(np.int64)
     (expected_chance, first), (chance, _) = (
         sale_probabilities(each, own, share, np.zeros(len(own)), count) for each in (seen, units)
     )
-    row = np.repeat(own, np.diff(first))
+    part = np.repeat(np.arange(len(own)), np.diff(first))
+    row = own[part]
     expected_gain, gain = (price[row] * each - held[row] * (1.0 - each) for each in (expected_chance, chance))
     limited = service_limited_stores(problem)[problem.series_store[series]][row]
     taken = (expected_gain > 0) & ~(limited & (expected_chance <= 1.0 - problem.settings.service_level + 1e-12))
     taken &= _fits(expected_gain, problem.series_store[series][row], problem.capacity, taken)
-    expected = float((units.mean(axis=0) * price)[own] @ share)
+    expected = (units.mean(axis=0) * price)[own] * share
     counted = np.bincount(own, weights=share, minlength=len(series))
-    return max(expected - float(gain[taken].sum()) - _known_loss(problem, series, units * counted, price), 0.0)
+    known = _known_loss(problem, series, units * counted, price)[own] * share / np.where(counted > 0, counted, 1.0)[own]
+    cost: FloatArray = expected - np.bincount(part, weights=gain * taken, minlength=len(own)) - known
+    return cost if cost.sum() > 0 else np.zeros(len(own))
 
 
 def _units_of(problem: PlanProblem, series: IndexArray, start: int, end: int) -> FloatArray:
@@ -287,14 +329,14 @@ def _units_of(problem: PlanProblem, series: IndexArray, start: int, end: int) ->
     return found
 
 
-def _parts(problem: PlanProblem, series: IndexArray, used: BoolArray) -> tuple[IndexArray, FloatArray]:
-    """List what has a level (the used SKUs of the series, or the series): positions in ``series``, and shares."""
+def _parts(problem: PlanProblem, series: IndexArray, used: BoolArray) -> tuple[IndexArray, IndexArray, FloatArray]:
+    """List what has a level (the used SKUs of the series, or the series), its positions in ``series``, and shares."""
     if problem.skus is None:
-        return np.arange(len(series)), np.ones(len(series))
+        return series, np.arange(len(series)), np.ones(len(series))
     place = np.full(len(problem.series_store), -1)
     place[series] = np.arange(len(series))
     rows = np.flatnonzero((place[problem.skus.series] >= 0) & used)
-    return place[problem.skus.series[rows]], problem.skus.share[rows]
+    return rows, place[problem.skus.series[rows]], problem.skus.share[rows]
 
 
 def _fits(gain: FloatArray, store: IndexArray, capacity: FloatArray, taken: BoolArray) -> BoolArray:
@@ -306,14 +348,14 @@ def _fits(gain: FloatArray, store: IndexArray, capacity: FloatArray, taken: Bool
     return fits
 
 
-def _known_loss(problem: PlanProblem, series: IndexArray, units: FloatArray, price: FloatArray) -> float:
-    """Expected value of the demand beyond the storage capacity if the demand of the interval is known."""
-    store, lost = problem.series_store[series], 0.0
+def _known_loss(problem: PlanProblem, series: IndexArray, units: FloatArray, price: FloatArray) -> FloatArray:
+    """Expected value of each series' demand beyond the storage capacity if the demand of the interval is known."""
+    store, lost = problem.series_store[series], np.zeros(len(series))
     for one in np.unique(store[np.isfinite(problem.capacity[store])]):
         own = np.flatnonzero(store == one)
         own = own[np.argsort(price[own], kind="stable")]
         demand = units[:, own]
         beyond = np.maximum(demand.sum(axis=1, keepdims=True) - problem.capacity[one], 0.0)
         before = np.cumsum(demand, axis=1) - demand
-        lost += float((np.clip(beyond - before, 0.0, demand) @ price[own]).mean())
+        lost[own] = np.clip(beyond - before, 0.0, demand).mean(axis=0) * price[own]
     return lost

@@ -28,7 +28,7 @@ def test_the_cost_of_uncertainty_is_the_best_newsvendor_level_of_every_interval(
         ]
         expected += min(costs)
     # A unit of a level is charged for its holding only if it does not sell.
-    assert cost_of_uncertainty(problem, visits) == pytest.approx(expected)
+    assert cost_of_uncertainty(problem, visits).sum() == pytest.approx(expected)
 
 
 def test_limited_space_goes_to_the_most_valuable_units(make_problem):
@@ -45,7 +45,7 @@ def test_limited_space_goes_to_the_most_valuable_units(make_problem):
         cheap = np.minimum(beyond, demand[:, order[0]])
         known = (cheap * price[order[0]] + (beyond - cheap) * price[order[1]]).mean()
         expected += min(lost) - known
-    assert cost_of_uncertainty(problem, visits) == pytest.approx(expected)
+    assert cost_of_uncertainty(problem, visits).sum() == pytest.approx(expected)
 
 
 def test_known_demand_is_compared_with_the_bound_alone(make_problem):
@@ -86,8 +86,8 @@ def test_levels_are_chosen_on_the_planning_paths(make_problem):
             return (price * np.maximum(paths - level, 0) + 0.7 * 7 * np.maximum(level - paths, 0)).mean()
 
         expected += cost(demand, min(range(int(seen.max()) + 1), key=lambda level: cost(seen, level)))
-    assert cost_of_uncertainty(problem, visits, planned=planned) == pytest.approx(expected)
-    assert cost_of_uncertainty(problem, visits) < expected
+    assert cost_of_uncertainty(problem, visits, planned=planned).sum() == pytest.approx(expected)
+    assert cost_of_uncertainty(problem, visits).sum() < expected
 
 
 def one_sku(problem, supply):
@@ -111,6 +111,29 @@ def test_what_is_lost_before_an_arrival_does_not_come_back(make_problem):
     supply = np.r_[np.zeros(5), 1e6, np.zeros(8)]
     lost = Inevitable.of(one_sku(problem, supply))
     assert lost.scarce == pytest.approx([problem.paths[:, 0, :5].sum(axis=1).mean()])
+
+
+def test_a_supply_that_is_divided_before_the_demand_is_known_serves_less(make_problem):
+    """Two stores with the same mean share the supply of one SKU: on every path one may need more, the other less."""
+    problem = make_problem(stores=2, categories=1, paths=40, capacity=np.inf)
+    demand = np.rint(problem.paths).sum(axis=2)
+    supply = np.r_[np.floor(demand.sum(axis=1).mean()), np.zeros(13)]
+    zeros = np.zeros(2)
+    detail = SkuDetail(np.array([0, 1]), zeros.astype(int), zeros + 1, zeros + 1, zeros, zeros[:, None], supply[None])
+    whole = replace(problem, skus=detail)
+    lost = Inevitable.of(whole)
+    units = int(supply[0])
+    best = min(np.maximum(demand - [first, units - first], 0.0).mean(axis=0).sum() for first in range(units + 1))
+    assert lost.divided.sum() == pytest.approx(best)
+    assert lost.scarce.sum() == pytest.approx(np.maximum(demand.sum(axis=1) - units, 0.0).mean())
+    assert lost.divided.sum() > 1.05 * lost.scarce.sum()
+    # The figure counts the larger one of this difference and of the uncertainty of levels.
+    bound, price = bound_of(whole).bound, problem.price.min(axis=1)
+    visits = np.zeros((2, 14), dtype=bool)
+    visits[:, [0, 7]] = True
+    levels = cost_of_uncertainty(whole, visits).sum()
+    more = (lost.divided - lost.scarce) @ price
+    assert attainable_cost(whole, bound) - bound.total >= min(levels, more)
 
 
 def test_demand_that_no_level_serves_is_counted_once(make_problem):
