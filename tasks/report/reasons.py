@@ -28,7 +28,7 @@ _STEPS = {
     ),
     c.BY_VARIATION: message("variation: demand of slow SKUs varies more than that of fast SKUs"),
     c.BY_MINIMUM: message("minimum presentation, one unit of each core size, one pack of a SKU that runs out"),
-    c.BY_ROUNDING: message("rounding to units and packs within the category's order-up-to level"),
+    c.BY_ROUNDING: message("rounding to whole units, and up to whole packs"),
     c.BY_CAPACITY: message("the store has no room"),
     c.BY_DC_SHARE: message("kept in the DC: the SKU is scarce, and its units will more likely sell later or elsewhere"),
     c.BY_DC: message("DC stock of this SKU is exhausted"),

@@ -14,7 +14,7 @@ HALVINGS = 60
 SMALLEST_REST = 1e-6
 # Weight of a SKU without sales, so that the level of a series without sales can still be split.
 SMALLEST_WEIGHT = 1e-9
-# A SKU without stock gets a pack only if the pack is at most this many times the units that the SKU needs.
+# A SKU gets a pack only if the pack is at most this many times the units that the SKU needs.
 MOST_INTERVALS_PER_PACK = 8.0
 
 
@@ -84,7 +84,7 @@ class Split:
             running_out
             & rows.open
             & (self.targets <= held)
-            & (rows.pack <= MOST_INTERVALS_PER_PACK * np.maximum(rows.need, 1.0))
+            & _lasts(rows, np.ones(len(held)))
         )
         units = np.where(gets, held + np.rint(rows.pack).astype(np.int64), self.targets)
         return replace(
@@ -108,11 +108,10 @@ def split_in_steps(levels: FloatArray, rows: SplitRows) -> Split:
     remaining units are split in proportion to ``need``. A target may be below the stock. The store then keeps its
     stock, and no other SKU gets fewer units because of it.
 
-    Single units: rounding by largest remainder keeps the total of the level. Packs: a SKU that is short of
-    units gets whole packs. Together, the packs of a series hold at most the units that its SKUs are short of. A SKU
-    without stock gets one pack if the pack is at most ``MOST_INTERVALS_PER_PACK`` times the units that the SKU is
-    short of. A series that would get no unit although its stock is below its level gets one pack
-    (docs/decisions/0005-constraints-on-targets.md).
+    Whole units: rounding by largest remainder keeps the total of the level. Packs: what a SKU is short of these units is
+    rounded up to whole packs, so that it has what the service level needs. A SKU that needs less than a pack in
+    ``MOST_INTERVALS_PER_PACK`` intervals gets none. A series that would get no unit although its stock is below its
+    level gets one pack (docs/decisions/0005-constraints-on-targets.md).
 
     Args:
         levels: level of each series, whole units.
@@ -170,36 +169,35 @@ def _water_fill(total: FloatArray, rows: SplitRows, weight: FloatArray, low: Flo
 
 
 def _whole(exact: FloatArray, total: FloatArray, rows: SplitRows) -> IndexArray:
-    """Whole units of every row; single units keep the total of their series."""
-    single = rows.pack <= 1.0
+    """Whole units of every row: those of a series sum to its total, and gaps in packs are then rounded up."""
     held = np.floor(rows.position + 1e-9)
-    gap = np.where(single, 0.0, np.maximum(exact - held, 0.0))
-    packs = _by_largest_remainder(gap, rows)
-    empty = rows.open & (held < 1.0) & (packs == 0) & (gap >= 0.5)  # noqa: PLR2004
-    packs[empty & (rows.pack <= MOST_INTERVALS_PER_PACK * gap)] = 1.0
-    packs[_only_pack(gap, packs, total, rows)] = 1.0
-    packed = np.where(packs > 0, held + packs * rows.pack, np.minimum(np.floor(exact + SMALLEST_REST), held))
-    whole = np.where(single, _by_largest_remainder(np.where(single, exact, 0.0), rows), packed)
+    units = _by_largest_remainder(exact, rows)
+    gap = np.where(rows.pack > 1.0, np.maximum(units - held, 0.0), 0.0)
+    packs = np.where(_lasts(rows, gap), np.ceil(gap / rows.pack - SMALLEST_REST), 0.0)
+    packs[_only_pack(np.maximum(exact - held, 0.0) * (rows.pack > 1.0), packs, total, rows)] = 1.0
+    packed = np.where(packs > 0, held + packs * rows.pack, np.minimum(units, held))
+    whole = np.where(rows.pack > 1.0, packed, units)
     return np.rint(np.where(rows.open, whole, 0.0)).astype(np.int64)
 
 
+def _lasts(rows: SplitRows, least: FloatArray) -> BoolArray:
+    """Rows whose pack does not last too long: it is not far larger than what the SKU needs, or the given units."""
+    found: BoolArray = rows.pack <= MOST_INTERVALS_PER_PACK * np.maximum(rows.need, least)
+    return found
+
+
 def _by_largest_remainder(exact: FloatArray, rows: SplitRows) -> FloatArray:
-    """Whole packs of every row; the packs of a series hold at most its exact units, rounded."""
-    packs = exact / rows.pack
-    whole = np.floor(packs + SMALLEST_REST)
-    rest = packs - whole
+    """Whole units of every row; those of a series sum to its exact units, rounded."""
+    whole = np.floor(exact + SMALLEST_REST)
+    rest = exact - whole
     size = int(rows.series.max(initial=-1)) + 1
     requested = np.floor(np.bincount(rows.series, weights=exact, minlength=size) + 0.5)
-    left = requested - np.bincount(rows.series, weights=whole * rows.pack, minlength=size)
+    left = requested - np.bincount(rows.series, weights=whole, minlength=size)
     order = np.lexsort((np.arange(len(exact)), -rest, rows.series))
     order = order[rows.open[order] & (rest[order] > SMALLEST_REST)]
-    # The largest remainders get one pack each while the running sum of packs fits into the remaining units.
-    pack = rows.pack[order]
     group = rows.series[order]
-    running = np.cumsum(pack)
-    first = np.r_[True, group[1:] != group[:-1]] if len(group) else np.zeros(0, dtype=bool)
-    before = np.maximum.accumulate(np.where(first, running - pack, 0.0)) if len(group) else running
-    whole[order[running - before <= left[group] + SMALLEST_REST]] += 1.0
+    place = np.arange(len(group)) - np.searchsorted(group, group)
+    whole[order[place < left[group] - SMALLEST_REST]] += 1.0
     return whole
 
 

@@ -57,13 +57,22 @@ def test_a_sku_that_may_not_be_sent_has_no_target():
 
 
 def test_what_is_sent_is_a_multiple_of_the_pack():
-    # 24 wanted, 5 on hand: 19 are missing, 18 of them in packs of 6.
-    assert split(np.array([24.0]), rows_of([0], [1.0], pack=[6.0], position=[5.0])).tolist() == [23]
-    # 12 and 8 are missing, which is three packs together.
-    assert split(np.array([20.0]), rows_of([0, 0], [0.6, 0.4], pack=[6.0, 6.0])).tolist() == [12, 6]
-    # Less than a pack is missing and the shelf is not empty: nothing is sent.
-    assert split(np.array([4.0]), rows_of([0], [1.0], pack=[6.0], position=[2.0])).tolist() == [8]
-    assert split(np.array([4.0]), rows_of([0, 0], [0.5, 0.5], pack=[6.0, 6.0], position=[1.0, 9.0])).tolist() == [1, 2]
+    # 24 wanted, 5 on hand: 19 are missing, which need four packs of 6.
+    assert split(np.array([24.0]), rows_of([0], [1.0], pack=[6.0], position=[5.0])).tolist() == [29]
+    assert split(np.array([23.0]), rows_of([0], [1.0], pack=[6.0], position=[5.0])).tolist() == [23]
+    # 12 and 8 are missing: two packs each. With less, the second SKU would be short of what the service level needs.
+    assert split(np.array([20.0]), rows_of([0, 0], [0.6, 0.4], pack=[6.0, 6.0])).tolist() == [12, 12]
+    # The stock of the other SKU serves nobody who wants the first one.
+    assert split(np.array([4.0]), rows_of([0, 0], [0.5, 0.5], pack=[6.0, 6.0], position=[1.0, 9.0])).tolist() == [7, 2]
+
+
+def test_packs_beyond_the_level_are_for_skus_that_are_short_of_a_whole_unit():
+    # Level 10 for needs 6 and 3: 7 and 3 units. The second SKU has its 3 units, and 0.3 of a unit sends no pack.
+    rows = rows_of([0, 0], [2 / 3, 1 / 3], need=[6.0, 3.0], position=[2.0, 3.0], pack=[1.0, 12.0])
+    assert split(np.array([10.0]), rows).tolist() == [7, 3]
+    # A pack of 12 for half a unit per interval lasts too long, although one unit is missing.
+    slow = rows_of([0, 0], [0.9, 0.1], need=[5.0, 1.0], position=[0.0, 0.0], pack=[1.0, 12.0])
+    assert split(np.array([6.0]), slow).tolist() == [5, 0]
 
 
 def test_every_empty_slow_seller_gets_its_pack():
