@@ -65,7 +65,7 @@ def solve(
     from tasks.inventory.model.level_limits import within_limits
     from tasks.inventory.model.network import Network
     from tasks.inventory.registry import ImprovedBySku, WithRelaxation, make_policy
-    from tasks.inventory.search.starts import best_of, cheapest_by_store
+    from tasks.inventory.search.starts import best_of, combined
 
     start = time.perf_counter()
     network = Network.of(problem)
@@ -96,10 +96,16 @@ def solve(
         if isinstance(policy, WithRelaxation):
             # On other sample paths one of its starts may be better, for all stores or for some.
             evaluated += evaluations.values()
-            combined = cheapest_by_store(
-                network, [each.plan for each in evaluated], [each.per_store for each in evaluated]
+            every = [each.plan for each in evaluated]
+            evaluated.append(
+                combined(
+                    evaluated_problem,
+                    network,
+                    every,
+                    evaluated,
+                    lambda plan, name=name: evaluate_plan(evaluated_problem, name, plan, evaluated_network),
+                )[1]
             )
-            evaluated.append(evaluate_plan(evaluated_problem, name, combined, evaluated_network))
         evaluations[name] = replace(min(evaluated, key=rank), policy=name)
         seconds[name] = time.perf_counter() - begun
     evaluations = {name: evaluations[name] for name in problem.settings.policies}

@@ -80,12 +80,7 @@ class Split:
         that the SKU needs.
         """
         held = np.floor(np.maximum(rows.position, 0.0) + 1e-9).astype(np.int64)
-        gets = (
-            running_out
-            & rows.open
-            & (self.targets <= held)
-            & _lasts(rows, np.ones(len(held)))
-        )
+        gets = running_out & rows.open & (self.targets <= held) & _lasts(rows, np.ones(len(held)))
         units = np.where(gets, held + np.rint(rows.pack).astype(np.int64), self.targets)
         return replace(
             self,

@@ -19,7 +19,7 @@ from tasks.inventory.exact.perfect_information import ShadowPrices, allowed_days
 from tasks.inventory.model.delivery_days import week_starts
 from tasks.inventory.model.level_limits import within_limits
 from tasks.inventory.model.network import Network
-from tasks.inventory.search.starts import cheapest_by_store
+from tasks.inventory.search.starts import combined
 from tasks.inventory.search.store_search import Recipe, StoreModel, best_option, keeps_weeks, visit_moves
 
 # The number of simulations depends on counts, never on time: all of them together simulate at most this many
@@ -59,8 +59,8 @@ def improved_by_sku(problem: PlanProblem, plans: Sequence[Plan], adjusted: Calla
         return evaluate_plan(problem, "", adjusted(plan), network)
 
     found = [evaluated(plan) for plan in plans]
-    starts = [*plans, cheapest_by_store(network, plans, [each.per_store for each in found])]
-    found.append(evaluated(starts[-1]))
+    mixed, together = combined(problem, network, plans, found, evaluated)
+    starts, found = [*plans, mixed], [*found, together]
     start = min(range(len(starts)), key=lambda place: (rank(found[place]), place))
     best, total = starts[start], found[start]
     search = _Search(problem, network, best, total.per_store)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from schemas.plan import FloatArray, Plan, PlanProblem
-from tasks.inventory.cost_table import is_valid
+from tasks.inventory.cost_table import Evaluation, is_valid
 from tasks.inventory.exact.lagrange import has_shared_limits
 from tasks.inventory.model.delivery_days import missed_weeks
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import OVER_PERIODS, costs_of, decidable, simulate, store_measures
+
+# Relative tolerance for rounding errors in the comparison of a store's costs.
+SAME = 1e-9
 
 
 def best_of(problem: PlanProblem, network: Network, plans: Sequence[Plan]) -> Plan:
@@ -33,6 +36,39 @@ def best_of(problem: PlanProblem, network: Network, plans: Sequence[Plan]) -> Pl
         rank = [(not is_valid(problem, cost), cost.total) for cost in costs]
         return plans[min(range(len(plans)), key=lambda place: (rank[place], place))]
     return cheapest_by_store(network, plans, [_valid_costs(problem, network, plan) for plan in plans])
+
+
+def combined(
+    problem: PlanProblem,
+    network: Network,
+    plans: Sequence[Plan],
+    found: Sequence[Evaluation],
+    evaluated: Callable[[Plan], Evaluation],
+) -> tuple[Plan, Evaluation]:
+    """Every store takes the plan that costs it least, and all stores are simulated together.
+
+    If the distribution center's stock is limited, a store that orders little looks cheap in a plan in which all stores
+    do: the center does not run empty. Next to stores that order more it would be left without units. A store that then
+    costs more than in the plan that is cheapest without over-capacity penalties keeps that plan.
+
+    Args:
+        problem: the plan problem, simulated by SKU.
+        network: its arrays.
+        plans: whole plans; the first of them wins ties.
+        found: their evaluations on the same paths.
+        evaluated: simulates a plan on these paths.
+    """
+    costs = np.array([each.per_store for each in found])
+    base = min(range(len(found)), key=lambda place: found[place].cost.total - found[place].cost.over_capacity)
+    usual, others = costs[base].copy(), np.arange(len(found)) != base
+    limited = problem.skus is not None and problem.skus.supply is not None and np.isfinite(problem.skus.supply).any()
+    while True:
+        plan = cheapest_by_store(network, plans, list(costs))
+        made = evaluated(plan)
+        worse = (costs.argmin(axis=0) != base) & (made.per_store > usual * (1.0 + SAME))
+        if not limited or not worse.any():
+            return plan, made
+        costs[np.ix_(others, worse)] = np.inf
 
 
 def cheapest_by_store(network: Network, plans: Sequence[Plan], costs: Sequence[FloatArray]) -> Plan:

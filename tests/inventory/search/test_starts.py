@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from schemas.plan import Plan
+from schemas.plan import Plan, SkuDetail
 from schemas.settings import GeneticSettings
 from tasks.inventory.cost_table import evaluate_plan, is_valid
 from tasks.inventory.model.network import Network
 from tasks.inventory.model.simulator import simulate
 from tasks.inventory.policies.genetic import GeneticPolicy, search_scale, within_budget
-from tasks.inventory.search.starts import best_of
+from tasks.inventory.search.starts import best_of, combined
 from tasks.inventory.solve import solve
 from tests.breadth import sample
 
@@ -95,3 +95,36 @@ def test_a_plan_over_a_hard_capacity_is_no_start(make_problem):
     visits[:, [0, 7]] = True
     plans = [Plan(visits, np.full((2, 14), level)) for level in (4.0, 40.0)]
     assert is_valid(problem, simulate(problem, best_of(problem, network, plans), network))
+
+
+def one_sku_each(problem, supply):
+    """The problem simulated by SKU: every series is one SKU, all of a category share the supply of the center."""
+    size = len(problem.mean)
+    zeros, ones = np.zeros(size), np.ones(size)
+    supplied = np.zeros((len(problem.categories), problem.periods))
+    supplied[:, 0] = supply
+    detail = SkuDetail(np.arange(size), problem.series_category, ones, ones, zeros, np.zeros((size, 1)), supplied)
+    return replace(problem, skus=detail)
+
+
+@pytest.mark.parametrize("supply", [20.0, np.inf])
+def test_a_store_that_orders_little_is_not_left_without_scarce_units(make_problem, supply):
+    """If all stores order little, the center does not run empty; next to one that orders more it does."""
+    problem = one_sku_each(make_problem(2, 1, 14, paths=1, capacity=np.inf), supply)
+    visits = np.zeros((2, 14), dtype=bool)
+    visits[:, [0, 7]] = True
+    little, much = (Plan(visits, np.full((2, 14), level)) for level in (5.0, 30.0))
+    network = Network.of(problem)
+    usual = evaluate_plan(problem, "", much, network)
+    # The second store pays less where all order little, and more if only it does.
+    alone = {5.0: usual.per_store + [1.0, -2.0], 30.0: usual.per_store}
+
+    def evaluated(plan):
+        second = plan.levels[1, 0]
+        mixed = usual.per_store + [0.0, 3.0 if second < plan.levels[0, 0] else 0.0]
+        return replace(usual, plan=plan, per_store=mixed)
+
+    found = [replace(usual, plan=plan, per_store=alone[plan.levels[0, 0]]) for plan in (much, little)]
+    plan, made = combined(problem, network, [much, little], found, evaluated)
+    assert plan.levels[:, 0].tolist() == ([30.0, 30.0] if np.isfinite(supply) else [30.0, 5.0])
+    assert made.plan is plan
