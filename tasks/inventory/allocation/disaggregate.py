@@ -103,8 +103,8 @@ def split_in_steps(levels: FloatArray, rows: SplitRows) -> Split:
     remaining units are split in proportion to ``need``. A target may be below the stock. The store then keeps its
     stock, and no other SKU gets fewer units because of it.
 
-    Whole units: rounding by largest remainder keeps the total of the level. Packs: what a SKU is short of these units is
-    rounded up to whole packs, so that it has what the service level needs. A SKU that needs less than a pack in
+    Whole units: rounding by largest remainder keeps the total of the level. Packs: what a SKU is short of these units
+    is rounded up to whole packs, so that it has what the service level needs. A SKU that needs less than a pack in
     ``MOST_INTERVALS_PER_PACK`` intervals gets none. A series that would get no unit although its stock is below its
     level gets one pack (docs/decisions/0005-constraints-on-targets.md).
 

@@ -61,7 +61,8 @@ def combined(
     costs = np.array([each.per_store for each in found])
     base = min(range(len(found)), key=lambda place: found[place].cost.total - found[place].cost.over_capacity)
     usual, others = costs[base].copy(), np.arange(len(found)) != base
-    limited = problem.skus is not None and problem.skus.supply is not None and np.isfinite(problem.skus.supply).any()
+    supply = None if problem.skus is None else problem.skus.supply
+    limited = supply is not None and np.isfinite(supply.sum(axis=1)).any()
     while True:
         plan = cheapest_by_store(network, plans, list(costs))
         made = evaluated(plan)

@@ -117,11 +117,11 @@ def test_a_store_that_orders_little_is_not_left_without_scarce_units(make_proble
     network = Network.of(problem)
     usual = evaluate_plan(problem, "", much, network)
     # The second store pays less where all order little, and more if only it does.
-    alone = {5.0: usual.per_store + [1.0, -2.0], 30.0: usual.per_store}
+    alone = {5.0: usual.per_store + np.array([1.0, -2.0]), 30.0: usual.per_store}
 
     def evaluated(plan):
         second = plan.levels[1, 0]
-        mixed = usual.per_store + [0.0, 3.0 if second < plan.levels[0, 0] else 0.0]
+        mixed = usual.per_store + np.array([0.0, 3.0 if second < plan.levels[0, 0] else 0.0])
         return replace(usual, plan=plan, per_store=mixed)
 
     found = [replace(usual, plan=plan, per_store=alone[plan.levels[0, 0]]) for plan in (much, little)]
