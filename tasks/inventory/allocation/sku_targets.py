@@ -131,7 +131,7 @@ SMALLEST_PRICE = 1e-3
 
 
 def presentation_floor(inputs: WeeklyInputs, weekly: WeeklyProblem) -> FloatArray | None:
-    """Compute the least level of each series: minimum presentation of the SKUs that may be sent, in whole packs.
+    """Compute the least level of each series: minimum presentation of the SKUs that may be sent.
 
     If the minimum presentation of a store does not fit into its storage capacity together with its stock, it is reduced
     in proportion.
@@ -143,9 +143,8 @@ def presentation_floor(inputs: WeeklyInputs, weekly: WeeklyProblem) -> FloatArra
     least = fact_number(facts, c.MIN_PRESENTATION, 0.0)
     if not least.any():
         return None
-    pack = pack_sizes(facts)
     sent = may_be_sent(facts, inputs.stores, inputs.settings.inventory.lifecycle)
-    requested = np.where(sent, np.ceil(least / pack) * pack, 0.0)
+    requested = np.where(sent, least, 0.0)
     store = problem.series_store[weekly.series_of_sku]
     held = position_of(facts)
     stores = len(problem.store_ids)
