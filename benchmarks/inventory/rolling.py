@@ -2,7 +2,7 @@
 
 Usage: .venv/bin/python benchmarks/inventory/rolling.py [--stores 8,60] [--weeks 8] [--games scarce,ample,arriving]
     [--holding 0,0.02,25%] [--policies eoq,newsvendor] [--styles 6] [--sizes 6] [--seeds 1]
-    [--visit-cost none,5,40] [--storage none,1.5]
+    [--visit-cost none,5,40] [--storage none,1.5] [--packs 1,1,1,6,6,12]
 
 A company of ``styles`` categories with ``sizes`` SKUs each is played week by week. The demand of every store, SKU and
 day is drawn from a known distribution. The forecast has the truth's distribution with an error per series; the shares
@@ -11,7 +11,8 @@ week. Every Monday the product's own planning function (``tasks.inventory.weekly
 store gets its first delivery of the plan on the planned day, and no other before the next run: that is what
 ``transfers.csv`` contains. Stores can have a delivery cost and a storage capacity (in weeks of demand).
 
-The same demand is played with three other rules, which deliver every Monday and fill no store beyond its capacity:
+``--packs`` gives every SKU one of several pack sizes. The same demand is played with three other rules, which deliver
+every Monday, round what a pair needs up to whole packs, and fill no store beyond its capacity:
 
 * ``cover``: fair share, equal days of cover up to ten days;
 * ``quantile``: an order-up-to level of the 0.95 quantile per store and SKU, with proportional rationing;
@@ -64,10 +65,10 @@ def play(made: Company, rule: Rule) -> Outcome:
         outcome.seconds += time.perf_counter() - begun
         sent = np.where((delivered < WEEK)[:, None], sent, 0.0)
         outcome.beyond += float(np.maximum(sent.sum(axis=0) - center, 0.0).sum())
-        sent = rationed(sent, center)
+        sent = rationed(sent, center, made.pack)
         center = center - sent.sum(axis=0)
-        empty = (stock < 1) & (sent < 1) & (made.mean * WEEK >= 1) & (center >= 1)[None]
-        empty &= (stock + sent).sum(axis=1, keepdims=True) < made.capacity[:, None]
+        empty = (stock < 1) & (sent < 1) & (made.mean * WEEK >= 1) & (center >= made.pack)[None]
+        empty &= (stock + sent).sum(axis=1, keepdims=True) + made.pack <= made.capacity[:, None]
         outcome.left_out += int(empty.sum())
         total = 0.0
         for day, demand in enumerate(made.demand[week]):
@@ -117,6 +118,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="1")
     parser.add_argument("--visit-cost", default="none")
     parser.add_argument("--storage", default="none")
+    parser.add_argument("--packs", default="1")
     args = parser.parse_args()
     print(
         "game        stores holding delivery storage seed  week 1   total  perfect 1 / all  left in DC  beyond  "
@@ -125,7 +127,8 @@ def main() -> None:
     choices = [args.stores, args.games, args.holding, args.visit_cost, args.storage, args.seeds]
     for stores, game, holding, cost, storage, seed in product(*(choice.split(",") for choice in choices)):
         weeks_stored = np.inf if storage == "none" else float(storage)
-        made = company(int(stores), args.styles, args.sizes, args.weeks, game, int(seed), weeks_stored)
+        packs = tuple(int(size) for size in args.packs.split(","))
+        made = company(int(stores), args.styles, args.sizes, args.weeks, game, int(seed), weeks_stored, packs)
         settings = _held(holding)
         if args.policies:
             settings["policies"] = args.policies.split(",")

@@ -15,6 +15,8 @@ WEEKDAYS = np.array([0.8, 0.75, 0.8, 0.95, 1.3, 1.7, 0.7])
 # Negative binomial demand: variance = mean · (1 + mean / SIZE) per day and SKU.
 SIZE = 4.0
 FORECAST_ERROR = 0.15
+# A SKU with fewer units a day and store is slow.
+SLOW = 0.12
 # Stock of the distribution center as shares of the demand of all weeks: the opening stock, and arrivals by week.
 SUPPLY = {"scarce": (0.45, {}), "ample": (1.6, {}), "arriving": (0.15, {2: 0.25, 4: 0.25, 6: 0.2})}
 
@@ -34,6 +36,7 @@ class Company:
         arrivals: week to units (K,) that arrive before it.
         factor: shape (S, categories), error of the forecast.
         capacity: shape (S,), units; inf = unlimited.
+        pack: shape (K,), units in a pack.
     """
 
     mean: FloatArray
@@ -46,6 +49,7 @@ class Company:
     arrivals: dict[int, FloatArray]
     factor: FloatArray
     capacity: FloatArray
+    pack: FloatArray
 
     @property
     def series_forecast(self) -> FloatArray:
@@ -67,10 +71,20 @@ class Company:
         return np.stack([units[:, self.style == s].sum(axis=1) for s in range(styles)], axis=1)
 
 
-def company(stores: int, styles: int, sizes: int, weeks: int, game: str, seed: int, storage: float = np.inf) -> Company:
+def company(
+    stores: int,
+    styles: int,
+    sizes: int,
+    weeks: int,
+    game: str,
+    seed: int,
+    storage: float = np.inf,
+    packs: tuple[int, ...] = (1,),
+) -> Company:
     """Draw a company. Of ten stores one opens empty, and three of ten pairs have no stock.
 
-    With a storage capacity of ``storage`` weeks of demand, no store opens above 80 % of it.
+    With a storage capacity of ``storage`` weeks of demand, no store opens above 80 % of it. Every SKU has one of the
+    pack sizes ``packs``; slow SKUs have 1.
     """
     draw = np.random.default_rng([seed, stores, styles, sizes])
     skus = styles * sizes
@@ -88,6 +102,7 @@ def company(stores: int, styles: int, sizes: int, weeks: int, game: str, seed: i
     total = mean.sum(axis=0) * WEEK * weeks
     opening, later = SUPPLY[game]
     uneven = draw.uniform(0.6, 1.4, skus)
+    pack = np.where(mean.mean(axis=0) < SLOW, 1.0, np.random.default_rng(seed).choice(packs, skus))
     return Company(
         mean=mean,
         price=draw.choice([20.0, 30.0, 45.0], styles)[style],
@@ -95,10 +110,11 @@ def company(stores: int, styles: int, sizes: int, weeks: int, game: str, seed: i
         demand=demand,
         sold_before=before,
         on_hand=on_hand,
-        dc=np.floor(opening * total * uneven),
-        arrivals={week: np.floor(part * total * uneven) for week, part in later.items()},
+        dc=np.floor(opening * total * uneven / pack) * pack,
+        arrivals={week: np.floor(part * total * uneven / pack) * pack for week, part in later.items()},
         factor=draw.lognormal(0, FORECAST_ERROR, (stores, styles)),
         capacity=capacity,
+        pack=pack,
     )
 
 

@@ -1,7 +1,8 @@
 """Rules that decide the deliveries of a week: Restock, two rules of planners, and perfect information.
 
 A rule gets the week (0, 1, ...), the stock of the stores (S, K) and that of the distribution center (K,). It returns
-the units to send (S, K) and the day of each store's delivery (S,): 0 = Monday. Days from 7 on are not in this week.
+the units to send (S, K), in whole packs, and the day of each store's delivery (S,): 0 = Monday. Days from 7 on are not
+in this week.
 """
 
 from __future__ import annotations
@@ -27,20 +28,21 @@ Rule = Callable[[int, FloatArray, FloatArray], tuple[FloatArray, np.ndarray]]
 
 
 def by_cover(made: Company) -> Rule:
-    """Fair share: unit by unit to the store with the fewest days of cover, up to ten days."""
+    """Fair share: pack by pack to the store with the fewest days of cover, until all have ten days."""
     expected = np.maximum(made.pair_forecast, 1e-9)
 
     def rule(_: int, stock: FloatArray, center: FloatArray) -> tuple[FloatArray, np.ndarray]:
         sent = np.zeros_like(stock)
         room = made.capacity - stock.sum(axis=1)
         for k in range(stock.shape[1]):
-            for _unit in range(int(center[k])):
-                cover = np.where(room >= 1, (stock[:, k] + sent[:, k]) / expected[:, k], np.inf)
+            pack = made.pack[k]
+            for _pack in range(int(center[k] // pack)):
+                cover = np.where(room >= pack, (stock[:, k] + sent[:, k]) / expected[:, k], np.inf)
                 store = int(cover.argmin())
                 if cover[store] >= MOST_COVER:
                     break
-                sent[store, k] += 1
-                room[store] -= 1
+                sent[store, k] += pack
+                room[store] -= pack
         return sent, np.zeros(len(stock), dtype=int)
 
     return rule
@@ -53,7 +55,7 @@ def by_quantile(made: Company) -> Rule:
 
     def rule(_: int, stock: FloatArray, center: FloatArray) -> tuple[FloatArray, np.ndarray]:
         requested = _stored(made, stock, np.maximum(level - stock, 0.0))
-        return rationed(requested, center), np.zeros(len(stock), dtype=int)
+        return rationed(requested, center, made.pack), np.zeros(len(stock), dtype=int)
 
     return rule
 
@@ -63,28 +65,36 @@ def with_perfect_information(made: Company) -> Rule:
 
     def rule(week: int, stock: FloatArray, center: FloatArray) -> tuple[FloatArray, np.ndarray]:
         requested = _stored(made, stock, np.maximum(made.demand[week].sum(axis=0) - stock, 0.0))
-        return rationed(requested, center), np.zeros(len(stock), dtype=int)
+        return rationed(requested, center, made.pack), np.zeros(len(stock), dtype=int)
 
     return rule
 
 
-def rationed(requested: FloatArray, center: FloatArray) -> FloatArray:
-    """Cut the requests (S, K) beyond the center's stock (K,) in proportion, in whole units by largest remainder."""
+def rationed(requested: FloatArray, center: FloatArray, pack: FloatArray) -> FloatArray:
+    """Cut the requests (S, K) beyond the center's stock (K,) in proportion, in whole packs by largest remainder."""
+    requested, center = requested / pack, np.floor(center / pack)
     total = requested.sum(axis=0)
     exact = requested * np.minimum(1.0, np.divide(center, total, out=np.ones_like(center), where=total > 0))
     whole = np.floor(exact + 1e-9)
     for k in np.flatnonzero(whole.sum(axis=0) < np.minimum(center, total)):
         order = np.argsort(-(exact - whole)[:, k], kind="stable")
         whole[order[: int(min(center[k], total[k]) - whole[:, k].sum())], k] += 1
-    return np.minimum(whole, requested)
+    return np.minimum(whole, requested) * pack
 
 
 def _stored(made: Company, stock: FloatArray, requested: FloatArray) -> FloatArray:
-    """Cut the requests of every store in proportion to what fits into it."""
+    """Round requests up to packs, and cut those of every store in proportion to what fits, by largest remainder."""
+    requested = np.ceil(requested / made.pack) * made.pack
     room = np.maximum(made.capacity - stock.sum(axis=1), 0.0)
     total = requested.sum(axis=1)
     share = np.minimum(1.0, np.divide(room, total, out=np.ones_like(total), where=total > 0))
-    return np.where(share[:, None] < 1, np.floor(requested * share[:, None]), requested)
+    cut = np.floor(requested * share[:, None] / made.pack + 1e-9) * made.pack
+    for store in np.flatnonzero(share < 1):
+        rest = (requested[store] * share[store] - cut[store]) / made.pack
+        for k in np.argsort(-rest, kind="stable")[: int((rest > 0).sum())]:
+            if cut[store].sum() + made.pack[k] <= room[store]:
+                cut[store, k] += made.pack[k]
+    return cut
 
 
 def by_product(made: Company, inventory: dict[str, object], visit_cost: float | None = None) -> Rule:
@@ -140,7 +150,7 @@ def _inputs(
             c.UNIT_PRICE: np.tile(made.price, stores),
             c.ON_HAND: stock.ravel(),
         }
-    ).assign(size="", color="", collection_status="", pack_size=np.nan, min_presentation=np.nan)
+    ).assign(size="", color="", collection_status="", pack_size=np.tile(made.pack, stores), min_presentation=np.nan)
     table = pd.DataFrame({c.STORE_ID: _store_ids(stores), c.STORAGE_CAPACITY: made.capacity})
     if visit_cost is not None:
         table[c.VISIT_COST] = visit_cost
