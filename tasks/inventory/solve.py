@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,15 +98,8 @@ def solve(
             # On other sample paths one of its starts may be better, for all stores or for some.
             evaluated += evaluations.values()
             every = [each.plan for each in evaluated]
-            evaluated.append(
-                combined(
-                    evaluated_problem,
-                    network,
-                    every,
-                    evaluated,
-                    lambda plan, name=name: evaluate_plan(evaluated_problem, name, plan, evaluated_network),
-                )[1]
-            )
+            simulated = partial(evaluate_plan, evaluated_problem, name, network=evaluated_network)
+            evaluated.append(combined(evaluated_problem, network, every, evaluated, simulated)[1])
         evaluations[name] = replace(min(evaluated, key=rank), policy=name)
         seconds[name] = time.perf_counter() - begun
     evaluations = {name: evaluations[name] for name in problem.settings.policies}

@@ -92,7 +92,8 @@ class Inevitable:
         """
         detail = problem.skus
         if detail is None:
-            return cls(*(np.zeros(0) for _ in range(4)), np.zeros(0, dtype=np.int64))
+            none = np.zeros(0)
+            return cls(none, none, none, none, np.zeros(0, dtype=np.int64))
         paths: UnitsArray = problem.mean[None] if problem.paths is None else problem.paths[:MOST_PATHS]
         held = detail.on_hand + detail.in_transit.sum(axis=1)
         kept = _padded(closed, len(held))
