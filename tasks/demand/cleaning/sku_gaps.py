@@ -32,7 +32,7 @@ import numpy as np
 
 from schemas.panel import BoolArray, FloatArray, IndexArray
 from tasks.demand.checks.limits import LIMITS
-from tasks.demand.cleaning.gaps import log_chance_of_run
+from tasks.demand.cleaning.gaps import chance_of_none, log_chance_of_run
 from tasks.demand.cleaning.pair_periods import NO_KEYS, last_period, pairs_in, spans
 from tasks.demand.cleaning.sales import CellPart, SaleCells, codes, distinct, weighted_count
 from tasks.storage import mapped
@@ -271,11 +271,33 @@ class _Earlier:
         rows = (close - begin).astype(np.float64)
         out = self.known_gaps[right] - self.known_gaps[left]
         followed = self.ended[close - 1] - self.ended[begin] - out
+        length = gaps.stop - gaps.start
         chance = np.maximum(
             log_chance_by_others(own, squares, rows, before, at_stop - at_start),
-            log_chance_of_run(followed, rows - 1.0 - out, gaps.stop - gaps.start),
+            np.where(
+                (followed == 0) & (rows >= LIMITS.sku_window[groups.kind]),
+                log_chance_of_regular(own, squares, rows, length),
+                log_chance_of_run(followed, rows - 1.0 - out, length),
+            ),
         )
         return np.where(before >= LIMITS.fewest_lines, chance, 0.0)
+
+
+def log_chance_of_regular(units: FloatArray, squares: FloatArray, rows: FloatArray, length: IndexArray) -> FloatArray:
+    """Logarithm of the probability of ``length`` periods without sales, if none followed a period with sales so far.
+
+    (1 + L / n)^(n ln p), p being the probability of 0 units in a period (:mod:`tasks.demand.cleaning.gaps`).
+
+    Args:
+        units: own units before the gap.
+        squares: sum of the squares of the units of each period.
+        rows: number of periods with a row.
+        length: periods of the gap.
+    """
+    periods = np.maximum(rows, 1.0)
+    mean = units / periods
+    none = np.log(np.maximum(chance_of_none(mean, np.maximum(squares / periods - mean**2, 0.0)), 1e-300))
+    return periods * none * np.log1p(length / periods)
 
 
 def log_chance_by_others(

@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(not DATA.exists(), reason="needs the shared data sets"),
 ]
 
-# 8 departments have no sales in some stores for weeks, and one sells 278 units in one week and at most 20 in others;
+# 9 departments have no sales in some stores for weeks, and one sells 278 units in one week and at most 20 in others;
 # 180 stores have no rows in half of 2014; one line has 1,000,000 units.
 FOUND = {
     "departments_weekly": ["outliers", "sku_gaps"],

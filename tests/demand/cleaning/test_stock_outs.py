@@ -228,6 +228,23 @@ def test_a_fall_of_demand_and_a_slow_seller_are_no_stock_outs(make_tables, make_
     assert hidden(rows, make_tables, make_settings) == {}
 
 
+@pytest.mark.parametrize(("rate", "unknown"), [(40.0, True), (1.5, False)])
+def test_a_few_weeks_without_sales_are_a_closure_if_a_week_sells_much(rate, unknown, make_tables, make_settings):
+    """Six weeks of one category in one store, after 60 weeks that all had sales, or that often had none."""
+    rng = np.random.default_rng(9)
+    weeks = pd.date_range("2022-10-03", "2024-02-26", freq="W-MON")
+    units = rng.poisson(rate, (4, 3, len(weeks))).astype(float)
+    units[0, 2, 60:66] = 0.0
+    rows = [
+        (str(weeks[at].date()), f"s{store}", ("a1", "a2", "b1")[sku], units[store, sku, at])
+        for store, sku, at in np.argwhere(units)
+    ]
+    tables = make_tables(rows)
+    tables["stores"] = pd.DataFrame({c.STORE_ID: [f"s{store}" for store in range(4)]})
+    prepared = prepare(tables, make_settings(frequency="W-MON"), date(2024, 3, 4))
+    assert stock_outs(prepared)[1].tolist() == (list(range(60, 66)) if unknown else [])
+
+
 @settings(max_examples=5, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.05, 6.0), st.integers(1, 40), st.integers(40, 110))
 def test_stock_outs_have_no_sales_and_do_not_depend_on_the_future(seed, rate, length, first):
