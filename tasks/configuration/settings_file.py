@@ -25,8 +25,6 @@ MODELS = "models."
 BUCKET_PART = S3_SCHEME.rstrip("/")
 # Keys whose value is a number or a mapping: a mapping in an override replaces the file's number.
 _NUMBER_OR_MAPPING = {"quality.max_quarantined_share"}
-
-
 _NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _DEEPEST = 50
 _MOST_VALUES = 100_000
