@@ -15,10 +15,10 @@ from schemas.tables import OVERRIDES
 from tasks.publication.product_names import described
 from tasks.publication.workbook import Sheet, write_workbook
 from tasks.report.exceptions import exceptions
-from tasks.report.language import Language
+from tasks.report.language import Language, message
 from tasks.storage.row_order import row_order
 
-REJECTED = "rejected"
+REJECTED = message("rejected")
 _NAMES = (c.PRODUCT_NAME, c.SIZE, c.COLOR)
 _PROBLEM = "problem"
 _ROW = "row"
@@ -41,7 +41,7 @@ def write_planner_workbook(folder: Path, outputs: RunOutputs, facts: RunFacts, r
         Sheet("Exceptions", _translated(exceptions(outputs, facts, run, say), c.KIND, say), money=(c.MONEY,)),
         _forecast(outputs, run),
         Sheet("Costs", _costs(outputs.costs), COSTS.file, money=_COST_MONEY, percent=(c.FILL_RATE, c.GAP)),
-        Sheet("Overrides", _overrides(outputs, facts, run), general=(c.VALUE,)),
+        Sheet("Overrides", _translated(_overrides(outputs, facts, run), c.STATUS, say), general=(c.VALUE,)),
         Sheet("Rejected rows", _rejected(outputs.quarantine), "quarantine.csv"),
     )
     write_workbook(folder / WORKBOOK, sheets, run.as_of, settings.currency or "", settings.output.columns)

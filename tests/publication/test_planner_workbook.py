@@ -121,6 +121,13 @@ def test_overrides_are_applied_or_rejected_with_their_problem(book: Any) -> None
     assert (rejected["status"], rejected["problem"]) == ("rejected", "row 4: value: no number")
 
 
+def test_the_words_of_overrides_follow_the_language(tmp_path: Path) -> None:
+    spanish = RUN.model_copy(update={"settings": RUN.settings.model_copy(update={"language": "es"})})
+    write_planner_workbook(tmp_path, outputs(), fake_run.facts(overrides=[OVERRIDE]), spanish)
+    found = rows(openpyxl.load_workbook(tmp_path / "replenishment.xlsx")["Overrides"])
+    assert [row["status"] for row in found] == ["aplicada", "rechazada"]
+
+
 def test_rejected_rows_are_shown_as_in_their_file(book: Any) -> None:
     override, sale = rows(book["Rejected rows"])
     assert sale == {
