@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -88,7 +88,7 @@ class Comparison:
 
 
 def compare(
-    forecasts: Sequence[pd.DataFrame],
+    forecasts: Iterable[pd.DataFrame],
     panel: Panel,
     folds: Sequence[Fold],
     settings: CompareSlice,
@@ -102,7 +102,7 @@ def compare(
     Args:
         forecasts: tables of models and shards in any order: cutoff, store_id, category, date, model, mean
             and one column per quantile, in units. Rows whose cutoff lies before the panel's first forecast
-            period belong to the folds, the others are the live forecast.
+            period belong to the folds, the others are the live forecast. Read once.
         panel: the demand that forecasts are compared with.
         folds: the run's folds, for the scales of mase and rmsse.
         settings: quantiles, horizon, the loss that ranks models, and whether rows of the models ``ensemble`` and
@@ -120,15 +120,15 @@ def compare(
     """
     rules = rules or ComparisonRules(selection_rule(settings))
     rule = rules.selection
-    tables = [table for table in forecasts if len(table)]
-    split = _split(tables, panel, settings)
+    split = _split(forecasts, panel, settings)
     split = SplitForecasts(*with_calibrated_means(split.backtest, split.live, panel, rules.recalibration))
     weights: Mapping[str, float] = {}
     if ENSEMBLE in settings.models.named():
         tables = [split.backtest.drop(columns=c.ACTUAL), split.live.assign(**{c.CUTOFF: panel.horizon_periods[0]})]
         rows_of_ensemble, weights = _ensemble(tables, split.backtest, panel, settings, rules, sku_facts)
         tables.append(rows_of_ensemble)
-        split = _split(tables, panel, settings)
+        del split  # a copy of all rows
+        split = _split((tables.pop(0) for _ in range(len(tables))), panel, settings)
     split = SplitForecasts(*recalibrated(split.backtest, split.live, settings.quantiles, rules.recalibration))
     _check_live(split.live, panel)
     backtest = _costed(split.backtest, settings, rule, sku_facts)
@@ -185,7 +185,7 @@ def aggregate_forecasters(settings: CompareSlice, workers: int = 1) -> list[Fore
     return [create(name, settings.models.named().get(name, defaults.get(name)), context) for name in names]
 
 
-def _split(tables: Sequence[pd.DataFrame], panel: Panel, settings: CompareSlice) -> SplitForecasts:
+def _split(tables: Iterable[pd.DataFrame], panel: Panel, settings: CompareSlice) -> SplitForecasts:
     stacked = pd.concat([table for table in tables if len(table)], ignore_index=True)
     return attach_actuals(stacked, panel, panel.horizon_periods[0], settings.quantiles)
 

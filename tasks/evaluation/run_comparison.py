@@ -54,7 +54,7 @@ def run_comparison(lake: Lake, inputs: CompareInputs, use: CompareSlice, workers
     panel = load_panel(lake, inputs.panel, use.period)
     folds = plan_folds(panel, **use.backtest.model_dump())
     found = compare(
-        [lake.read_table(record.table) for record in inputs.forecasts],
+        (lake.read_table(record.table) for record in inputs.forecasts),
         panel,
         folds.folds,
         use,

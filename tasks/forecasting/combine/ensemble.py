@@ -63,10 +63,12 @@ def combine(
     if not used:
         return forecasts[0].iloc[:0]
     rows = pd.concat(used, ignore_index=True)
+    del stacked, used  # copies of all rows
     keys = [c.CUTOFF, c.STORE_ID, c.CATEGORY, c.DATE]
-    spread = [column for column in rows.columns if column not in (*keys, c.MODEL, c.MEAN, _WEIGHT)]
+    spread = [column for column in rows if column not in (*keys, c.MODEL, c.MEAN, _WEIGHT)]
     # A model's name decides the order of summation: floating point sums must not depend on shards.
     ordered = rows.sort_values([*keys, c.MODEL], kind="stable")
+    del rows
     group = ordered.groupby(keys, observed=True, sort=True).ngroup().to_numpy()
     size = np.bincount(group)
     first = np.cumsum(size) - size
