@@ -149,12 +149,16 @@ def _coverage(row: Mapping[str, Any], say: Language) -> list[str]:
     if covers is None or pd.isna(row[c.VISIT_DATE]):
         return []
     if pays is None or pd.isna(pays):
-        rule = say("rule: cycle service level of {share}", share=say.percent(float(row[c.SERVICE_LEVEL]), 1))
+        asked = float(row[c.SERVICE_LEVEL])
+        rule = say("rule: cycle service level of {share}", share=say.percent(asked, 1))
     else:
+        asked = float(pays)
         rule = say(
             "rule: holding cost against lost sales; covering demand is worth its cost up to a probability of {share}",
-            share=say.percent(float(pays), 1),
+            share=say.percent(asked, 1),
         )
+    if float(row[c.QUANTILE]) > asked and float(row[c.SHARE]) < 1.0:
+        rule += say("; the category covers more, because each of its SKUs has to: single SKUs vary more than their sum")
     units = max(float(row[c.TARGET_QUANTITY]), sum(_number(row[name]) for name in (c.ON_HAND, c.IN_TRANSIT)))
     text = say(
         "this SKU after the delivery: {units}, which covers its demand until then with a probability of {share}",

@@ -88,6 +88,11 @@ def test_the_rule_of_the_level_and_the_weeks_of_a_slow_sku_are_stated() -> None:
         "this SKU after the delivery: 1 unit, which covers its demand until then with a probability of 98.0 %" in text
     )
     assert "the last of them sells before then with a probability of 18.0 %; that is 5.0 weeks of its forecast" in text
+    more = "; the category covers more, because each of its SKUs has to"
+    assert more in "\n".join(reason_lines({**slow, "quantile": 0.99, "share": 0.2}))
+    # A SKU that is alone in its category, or a level that covers no more than the rule.
+    assert more not in "\n".join(reason_lines({**slow, "quantile": 0.99, "share": 1.0}))
+    assert more not in "\n".join(reason_lines({**slow, "quantile": 0.94, "share": 0.2}))
     text = "\n".join(reason_lines({**slow, "pays_up_to": 0.9952}))
     assert (
         "rule: holding cost against lost sales; covering demand is worth its cost up to a probability of 99.5 %" in text
