@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 from schemas.errors import ConfigError
 from schemas.facts import ModelContext, ModelFacts, Scope
 from schemas.protocols import Forecaster
+from schemas.run import SHARDS_AT_ONCE
 from schemas.settings import BASELINES, ModelsSettings, Settings
 from schemas.settings.slices import NamedModels
 from tasks.storage.machine import shard_cores
@@ -130,7 +131,7 @@ def compared_models(settings: Settings) -> NamedModels:
 
 def context_of(settings: Settings) -> ModelContext:
     """The inputs of a run's models in addition to their own settings."""
-    cores = shard_cores(settings.compute.workers)
+    cores = shard_cores(settings.compute.workers, SHARDS_AT_ONCE)
     return ModelContext(tuple(settings.quantiles), settings.country, cores.workers, cores.threads)
 
 

@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 from prefect.tasks import Task
 
 from schemas.alarms import Alarm, Severity
-from schemas.run import RunContext
+from schemas.run import SHARDS_AT_ONCE, RunContext
 from schemas.secrets import without_secrets
 from tasks.publication.addresses import COMPANY_VARIABLE
 from tasks.report.artifact_tables import artifact_key, displayed
@@ -98,4 +98,4 @@ def log_alarms(alarms: Sequence[Alarm]) -> None:
 
 def cores_of(run: RunContext) -> Cores:
     """Return the number of processes and threads that one shard of a run may use."""
-    return shard_cores(run.settings.compute.workers)
+    return shard_cores(run.settings.compute.workers, SHARDS_AT_ONCE)

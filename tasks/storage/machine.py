@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from schemas.run import SHARDS_AT_ONCE
-
 # Memory of the process of a run, and of each process that fits models next to it (docs/scale.md).
 _RUN_BYTES = 3 << 29
 _WORKER_BYTES = 1 << 29
@@ -65,14 +63,15 @@ class Cores(NamedTuple):
     threads: int = 1
 
 
-def shard_cores(workers: int | None) -> Cores:
+def shard_cores(workers: int | None, shards: int) -> Cores:
     """Return the cores of one shard of a run: with more threads than its share, they would wait for each other.
 
     Args:
         workers: the setting ``compute.workers``; None: as many as the cores and the memory of the machine allow.
+        shards: number of shards that are computed at the same time.
     """
     workers = workers or usable_workers()
-    return Cores(workers, max(1, workers // SHARDS_AT_ONCE))
+    return Cores(workers, max(1, workers // shards))
 
 
 def release_memory() -> None:
