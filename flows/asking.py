@@ -1,4 +1,4 @@
-"""The commands ask and serve-deepar: ask a DeepAR endpoint, or the same model on this machine."""
+"""The commands ask, serve-deepar and export-deepar: use the last DeepAR model on an endpoint or on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.errors import ConfigError, TrainingError
 from schemas.settings import DeepArSettings, Settings
@@ -24,40 +24,56 @@ SECONDS_TO_ANSWER = 120
 LOCAL = "local"
 
 
-def answers(
-    settings_file: str,
-    overrides: Sequence[str],
-    stores: Sequence[str],
-    categories: Sequence[str],
-    skus: Sequence[str],
-    **place: Any,
-) -> list[dict[str, Any]]:
+class Selection(NamedTuple):
+    """The series to forecast: those of some stores and categories (or SKUs); all if empty.
+
+    Attributes:
+        settings_file: path of the settings file.
+        overrides: ``key.path=value`` texts.
+        stores: store IDs.
+        categories: names of categories.
+        skus: SKUs, if the setting ``category`` is ``[sku]``.
+    """
+
+    settings_file: str
+    overrides: Sequence[str] = ()
+    stores: Sequence[str] = ()
+    categories: Sequence[str] = ()
+    skus: Sequence[str] = ()
+
+    def settings(self) -> Settings:
+        """Read the settings."""
+        return load_settings(Path(self.settings_file), self.overrides)
+
+    def questions(self, lake: Lake, settings: Settings) -> list[Question]:
+        """Return what the last trained model is asked.
+
+        Raises:
+            ConfigError: no series matches, or there is no model.
+        """
+        if self.skus and settings.category != ["sku"]:
+            raise ConfigError(f"--sku needs the setting category [sku]; it is {settings.category}. Use --category.")
+        return questions(lake, latest_model(lake), self.stores, self.skus or self.categories)
+
+
+def answers(selection: Selection, **place: Any) -> list[dict[str, Any]]:
     """Return the forecasts of some series, one row per period.
 
     Raises:
         ConfigError: No series matches, or there is no model or endpoint.
     """
-    with _asked(settings_file, overrides, stores, categories, skus, **place) as (settings, asked, models):
+    with _asked(selection, **place) as (settings, asked, models):
         request = request_of(asked, settings.quantiles, _deepar(settings).num_samples)
         return rows_of_answers(asked, next(iter(models.values()))(request))
 
 
-def measured(
-    repeat: int,
-    record: str | None,
-    settings_file: str,
-    overrides: Sequence[str],
-    stores: Sequence[str],
-    categories: Sequence[str],
-    skus: Sequence[str],
-    **place: Any,
-) -> list[dict[str, Any]]:
+def measured(repeat: int, record: str | None, selection: Selection, **place: Any) -> list[dict[str, Any]]:
     """Return response times per variant for 1 and 27 series, and write them to a file if one is given.
 
     Raises:
         ConfigError: No series matches, or there is no model or endpoint.
     """
-    with _asked(settings_file, overrides, stores, categories, skus, **place) as (settings, asked, models):
+    with _asked(selection, **place) as (settings, asked, models):
         rows = response_times(models, asked, settings.quantiles, _deepar(settings).num_samples, repeat)
     if record:
         with Path(record).open("w", newline="", encoding="utf-8") as file:
@@ -70,14 +86,7 @@ def measured(
     return rows
 
 
-def keep_variant_answers(
-    settings_file: str,
-    overrides: Sequence[str],
-    stores: Sequence[str],
-    categories: Sequence[str],
-    skus: Sequence[str],
-    endpoint: str | None,
-) -> list[dict[str, Any]]:
+def keep_variant_answers(selection: Selection, endpoint: str | None) -> list[dict[str, Any]]:
     """Ask every variant of an endpoint, and keep the answers for the comparison with later sales.
 
     Returns:
@@ -89,26 +98,26 @@ def keep_variant_answers(
     from tasks.deepar.sagemaker.backend import SageMakerBackend
     from tasks.performance.variants import keep_answers
 
-    settings = load_settings(Path(settings_file), overrides)
+    settings = selection.settings()
     lake, deepar = open_lake(settings.storage), _deepar(settings)
     if deepar.backend == "local":
         raise ConfigError("models.deepar.backend is local. Only an endpoint on SageMaker has variants.")
     model = latest_model(lake)
-    asked = questions(lake, model, stores, _categories(settings, categories, skus))
+    asked = selection.questions(lake, settings)
     with SageMakerBackend(lake, deepar.sagemaker, settings.name) as backend:
-        standing = backend.endpoint(endpoint)
-        if not standing.serves(model.model):
+        deployed = backend.endpoint(endpoint)
+        if not deployed.serves(model.model):
             raise ConfigError(
-                f"Endpoint {standing.name} does not serve {model.model.job}, the model that was trained last. Its "
+                f"Endpoint {deployed.name} does not serve {model.model.job}, the model that was trained last. Its "
                 "answers would be from other data. Deploy the models first: restock deploy-deepar."
             )
         request = request_of(asked, settings.quantiles, deepar.num_samples)
         lines = [json.dumps(one).encode() for one in request["instances"]]
         answered = {
-            name: rows_of_answers(asked, standing.invocation(name, request["configuration"]).answers(lines))
-            for name in standing.variants()
+            name: rows_of_answers(asked, deployed.invocation(name, request["configuration"]).answers(lines))
+            for name in deployed.variants()
         }
-    kept = keep_answers(lake, standing.name, answered)
+    kept = keep_answers(lake, deployed.name, answered)
     first = asked[0].dates[0]
     return [
         {"variant": name, "series": len(asked), "first date": first, "kept now": new, "kept before": len(asked) - new}
@@ -128,18 +137,11 @@ def serve_until_stopped(settings_file: str, overrides: Sequence[str], port: int,
 
 
 @contextmanager
-def _asked(
-    settings_file: str,
-    overrides: Sequence[str],
-    stores: Sequence[str],
-    categories: Sequence[str],
-    skus: Sequence[str],
-    **place: Any,
-) -> Iterator[tuple[Settings, list[Question], dict[str, Ask]]]:
+def _asked(selection: Selection, **place: Any) -> Iterator[tuple[Settings, list[Question], dict[str, Ask]]]:
     """Settings, the series to ask for, and the models by variant."""
-    settings = load_settings(Path(settings_file), overrides)
+    settings = selection.settings()
     lake = open_lake(settings.storage)
-    asked = questions(lake, latest_model(lake), stores, _categories(settings, categories, skus))
+    asked = selection.questions(lake, settings)
     with _models(settings, lake, **place) as models:
         yield settings, asked, models
 
@@ -161,11 +163,11 @@ def _models(
         raise ConfigError("models.deepar.backend is local: add --local to ask the model on this machine.")
     from tasks.deepar.sagemaker.backend import SageMakerBackend
 
-    standing = SageMakerBackend(lake, deepar.sagemaker, settings.name).endpoint(endpoint)
-    found = [variant] if variant else list(standing.variants())
+    deployed = SageMakerBackend(lake, deepar.sagemaker, settings.name).endpoint(endpoint)
+    found = [variant] if variant else list(deployed.variants())
     if not found:
-        raise ConfigError(f"Endpoint {standing.name} does not exist. Create it: restock deploy-deepar, or use --local.")
-    yield {name: standing.asking(name) for name in found}
+        raise ConfigError(f"Endpoint {deployed.name} does not exist. Create it: restock deploy-deepar, or use --local.")
+    yield {name: deployed.asking(name) for name in found}
 
 
 def _invoked(address: str, request: dict[str, Any]) -> list[dict[str, Any]]:
@@ -178,12 +180,6 @@ def _invoked(address: str, request: dict[str, Any]) -> list[dict[str, Any]]:
     except urllib.error.HTTPError as error:
         raise TrainingError(f"The model refused the request: {error.read().decode()}") from error
     return found
-
-
-def _categories(settings: Settings, categories: Sequence[str], skus: Sequence[str]) -> Sequence[str]:
-    if skus and settings.category != ["sku"]:
-        raise ConfigError(f"--sku needs the setting category [sku]; it is {settings.category}. Use --category.")
-    return skus or categories
 
 
 def _deepar(settings: Settings) -> DeepArSettings:

@@ -95,20 +95,21 @@ def aws_clean(settings_file: str, overrides: tuple[str, ...]) -> None:
 @click.option("--record", metavar="FILE", help="With --repeat: write the response times to FILE, as CSV.")
 def ask(**options: Any) -> None:
     """Ask a DeepAR endpoint, or the same model on this machine, for quantiles of series."""
-    from flows.asking import answers, keep_variant_answers, measured
+    from flows.asking import Selection, answers, keep_variant_answers, measured
 
     if options["skus"] and options["categories"]:
         raise click.UsageError("--sku and --category exclude each other.")
     if options["record"] and not options["repeat"]:
         raise click.UsageError("--record needs --repeat.")
+    selection = Selection(*(options.pop(name) for name in Selection._fields))
     as_json, repeat, record = options.pop("as_json"), options.pop("repeat"), options.pop("record")
     if options.pop("keep"):
         local, variant = options.pop("local"), options.pop("variant")
         if local or variant or repeat:
             raise click.UsageError("--keep asks all variants of an endpoint. It excludes --local, --variant, --repeat.")
-        rows = keep_variant_answers(**options)
+        rows = keep_variant_answers(selection, **options)
     else:
-        rows = measured(repeat, record, **options) if repeat else answers(**options)
+        rows = measured(repeat, record, selection, **options) if repeat else answers(selection, **options)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from flows.asking import keep_variant_answers
+from flows.asking import Selection, keep_variant_answers
 from schemas.deepar import DeepArChannel, DeepArChoice, DeepArModelRecord, JobProgress, TrainedModel
 from schemas.errors import ConfigError, TrainingError
 from schemas.settings import ChallengerSettings, DeepArConfiguration
@@ -267,7 +267,7 @@ def test_the_answers_of_all_variants_are_kept_and_compared_with_later_sales(twin
     def keep(model: TrainedModel) -> list[dict[str, Any]]:
         record = DeepArModelRecord(choice=choice, model=model, channel=stage.channel(lake))
         lake.store_record("deepar-model", f"{next(numbers):04d}", record.model_dump(mode="json"))
-        return keep_variant_answers(str(file), [], [], [], [], None)
+        return keep_variant_answers(Selection(str(file)), None)
 
     with pytest.raises(ConfigError, match=r"does not serve .* trained last.*deploy-deepar"):
         keep(trained(backend, lake, epochs="3")[0])
