@@ -21,6 +21,7 @@ _LINKS = {
     25: "0025-the-first-christmas",
     26: "0026-calibration-by-one-factor",
     35: "0035-intermittent-series",
+    37: "0037-missed-events",
 }
 
 

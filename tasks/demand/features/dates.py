@@ -16,6 +16,7 @@ from tasks.demand.cleaning.exposure import period_days
 
 YEAR_HARMONICS = 3
 PUBLIC_HOLIDAY = "public_holiday"
+SPECIAL = "special_"
 # A named holiday becomes a feature if the history contains it this many times, or once if it also falls into the
 # horizon: with a year and a half of history, the coming Christmas has occurred once.
 MINIMUM_OCCURRENCES = 2
@@ -113,7 +114,7 @@ def special_periods(axis: Axis, given: Mapping[str, Sequence[SpecialPeriod]], n:
             ends = np.minimum(first + length.astype("timedelta64[D]"), np.datetime64(span.date_to) + 1)
             covered += np.maximum((ends - begins).astype(np.int64), 0)
         share = np.minimum(covered / length, 1.0)[None, :]
-        features[f"special_{name}"] = known_feature(share, np.zeros(n, dtype=np.int64))
+        features[f"{SPECIAL}{name}"] = known_feature(share, np.zeros(n, dtype=np.int64))
     return informative(features)
 
 

@@ -13,6 +13,8 @@ import pandas as pd
 from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, KnownFeature, Panel, SmallFloatArray
 from tasks.demand.features.calendar_table import STATED
+from tasks.demand.features.dates import PUBLIC_HOLIDAY, SPECIAL
+from tasks.demand.features.promotions import PROMOTION_SHARE
 from tasks.demand.features.windows import BLOCK_CELLS, RunningSums, last_known, next_known
 from tasks.storage.mapped import empty, row_blocks
 
@@ -51,11 +53,13 @@ class KnownColumns:
 
     Attributes:
         frequent_flags: names of the features of zeros and ones that are often both.
+        near: by named special day, the signed distance of each period to it.
     """
 
     def __init__(self, panel: Panel) -> None:
         self._tables: dict[str, KnownFeature] = {}
         self.frequent_flags: list[str] = []
+        self.near: dict[str, KnownFeature] = {}
         for name in sorted(panel.known):
             if not name.startswith(_DATE_PREFIX):
                 self._add(panel, name, panel.known[name])
@@ -78,16 +82,26 @@ class KnownColumns:
             return
         on = values != 0
         if "=" in name:
-            near = _NEAR[panel.frequency.kind]
-            self._add_tables(name, on, row, lambda flags: {"near": _signed_distance(flags, near)})
+            self._add_near(panel, name, on, row)
+            self._tables[f"{name}:near"] = self.near[name]
             return
         self._tables[name] = feature
+        if name.startswith(SPECIAL):
+            self._add_near(panel, name, on, row)
         if not ((past == 0) | (past == 1)).all() or name.endswith(STATED):
             return
         self._add_tables(name, on, row, _distances)
+        named = any(other.startswith(f"{name}=") for other in panel.known)
+        if not named and not name.startswith((SPECIAL, PROMOTION_SHARE, PUBLIC_HOLIDAY)):
+            self._add_near(panel, name, on, row)
         share = (on[:, : panel.history].sum(axis=1) * times).sum() / (len(feature.values) * panel.history)
         if RULE.frequent_share <= share <= 1 - RULE.frequent_share:
             self._add_frequent(panel, name, on, row)
+
+    def _add_near(self, panel: Panel, name: str, on: BoolArray, row: IndexArray) -> None:
+        distance = _NEAR[panel.frequency.kind]
+        made = _made(on, lambda flags: {"near": _signed_distance(flags, distance)})
+        self.near[name] = KnownFeature(made["near"], row)
 
     def _add_frequent(self, panel: Panel, name: str, on: BoolArray, row: IndexArray) -> None:
         """A frequent flag's share in the weeks around each period. For a rare flag it would only encode the date."""
@@ -115,14 +129,19 @@ class KnownColumns:
     def _add_tables(
         self, name: str, flags: BoolArray, row: IndexArray, make: Callable[[BoolArray], dict[str, np.ndarray]]
     ) -> None:
-        """Add what is made of each row of flags, in blocks of rows."""
-        made: dict[str, SmallFloatArray] = {}
-        for rows in row_blocks(len(flags), flags.shape[1], BLOCK_CELLS):
-            for key, values in make(flags[rows]).items():
-                if key not in made:
-                    made[key] = empty(flags.size, np.float32).reshape(flags.shape)
-                made[key][rows] = values
-        self._tables |= {f"{name}:{key}": KnownFeature(values, row) for key, values in made.items()}
+        """Add what is made of each row of flags."""
+        self._tables |= {f"{name}:{key}": KnownFeature(values, row) for key, values in _made(flags, make).items()}
+
+
+def _made(flags: BoolArray, make: Callable[[BoolArray], dict[str, np.ndarray]]) -> dict[str, SmallFloatArray]:
+    """What is made of each row of flags, in blocks of rows."""
+    made: dict[str, SmallFloatArray] = {}
+    for rows in row_blocks(len(flags), flags.shape[1], BLOCK_CELLS):
+        for key, values in make(flags[rows]).items():
+            if key not in made:
+                made[key] = empty(flags.size, np.float32).reshape(flags.shape)
+            made[key][rows] = values
+    return made
 
 
 def static_columns(panel: Panel) -> dict[str, FloatArray]:

@@ -102,6 +102,7 @@ class LagFeatures:
     def __init__(self, panel: Panel, cells: int = BLOCK_CELLS) -> None:
         self._panel = panel
         self._known = KnownColumns(panel)
+        self.near = self._known.near
         self._with_year = panel.history > YEAR[panel.frequency.kind]
         self.size = max(1, cells // max(1, panel.history))
         blocks = row_blocks(panel.n, panel.history, cells)
@@ -137,17 +138,22 @@ class LagFeatures:
         """
         return reordered(*self.table(rows), names)
 
-    def continued(self, series: IndexArray, copies: int) -> Continuation:
-        """Some series after the end of the history, several copies of each.
+    def continued(self, series: IndexArray, origin: IndexArray, copies: int, steps: int) -> Continuation:
+        """Some series after an origin each, several copies of each.
 
         Args:
             series: shape (m,); indices, at least one.
+            origin: shape (m,); number of known periods.
             copies: how often each series is continued, each time on its own values.
+            steps: periods at most.
         """
-        kind, horizon = self._panel.frequency.kind, self._panel.horizon
-        last = self._scores(series)[:, max(0, self._panel.history - _reach(kind, self._with_year)) :]
-        past = _Past(np.tile(last, (copies, 1)), kind, self._with_year, horizon)
-        return Continuation(self._panel, past, self._other, series, copies)
+        kind = self._panel.frequency.kind
+        width = min(_reach(kind, self._with_year), int(origin.max()))
+        before = origin[:, None] + np.arange(-width, 0)
+        last = np.take_along_axis(self._scores(series), np.maximum(before, 0), axis=1)
+        last[before < 0] = np.nan
+        past = _Past(np.tile(last, (copies, 1)), kind, self._with_year, steps)
+        return Continuation(past, self._other, series, origin, copies)
 
     def _demand(self, series: slice | IndexArray) -> FloatArray:
         """Demand of some series on open days; NaN = unknown."""
@@ -176,22 +182,22 @@ class Continuation:
     Only the periods that a column can read are kept, and each step changes one of them.
 
     Args:
-        panel: n series over T periods, and H to forecast.
         past: scores of the copies, one after the other, m series each; it is changed.
         other: the columns that do not depend on the past.
         series: shape (m,); indices.
+        origin: shape (m,); number of known periods.
         copies: how often each series is continued.
     """
 
     def __init__(
         self,
-        panel: Panel,
         past: _Past,
         other: Callable[[Rows], dict[str, FloatArray]],
         series: IndexArray,
+        origin: IndexArray,
         copies: int,
     ) -> None:
-        self._history = panel.history
+        self._origin = origin
         self._past, self._other = past, other
         self._series, self._copies = series, copies
         self._step = 1
@@ -201,7 +207,7 @@ class Continuation:
         end = self._past.known
         size = len(self._series) * self._copies
         own = self._past.at(Rows(np.arange(size), np.full(size, end), np.ones(size, dtype=np.int64)))
-        origin = np.full(len(self._series), self._history + self._step - 1)
+        origin = self._origin + self._step - 1
         other = self._other(Rows(self._series, origin, np.ones(len(origin), dtype=np.int64)))
         columns = own | {name: np.tile(values, self._copies) for name, values in other.items()}
         unknown = np.full(size, np.nan)

@@ -59,6 +59,12 @@ def every_step(panel: Panel, origin: int, series: slice | None = None) -> Rows:
     return Rows(at, np.full(len(at), origin), step + 1)
 
 
+def steps_after(series: IndexArray, origin: IndexArray, steps: int) -> Rows:
+    """Every step after the origin of each series, series-major."""
+    at, step = np.divmod(np.arange(len(series) * steps), steps)
+    return Rows(series[at], origin[at], step + 1)
+
+
 def window_rows(panel: Panel, origin: int) -> Rows:
     """Every series and step from one origin whose target is known and open."""
     rows = every_step(panel, origin)

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.facts import ModelContext, ModelFacts, Scope
-from schemas.panel import FloatArray, Forecast, Panel
+from schemas.panel import FloatArray, Forecast, IndexArray, Panel
 from schemas.settings import TREE_RANGES, XgboostLagsSettings
 from tasks.demand.features.lags import LagFeatures
-from tasks.demand.features.training_rows import horizon_rows, sample_rows, target_values
+from tasks.demand.features.training_rows import Rows, horizon_rows, sample_rows, steps_after, target_values
 from tasks.forecasting.baselines import NO_HISTORY, SeasonalNaive, open_demand_in_blocks
 from tasks.forecasting.quantiles import at_levels, by_blocks, mean_of_quantiles, tidy
 from tasks.forecasting.trees.booster import FEWEST_ROWS, NOT_TRAINED, Boosted, Examples, Learning, boost
+from tasks.forecasting.trees.missed_events import Ahead, missed_effects
 
 EARLIEST_ORIGIN = 1
 
@@ -143,12 +144,27 @@ class FittedXgboostLags:
             return unlearnt(panel, quantiles)
         learned, features = self.learned, LagFeatures(panel)
 
-        def dispersion(series: slice) -> FloatArray:
-            rows = horizon_rows(panel, series)
+        def units(rows: Rows, steps: int) -> FloatArray:
             scores = as_columns(learned.predict(features.matrix(rows, learned.names)))
-            return features.standards.units(scores, rows.series).reshape(-1, panel.horizon, len(self.levels))
+            return features.standards.units(scores, rows.series).reshape(-1, steps, len(self.levels))
 
-        return served(panel, dispersion, features.size, self.levels, quantiles)
+        def dispersion(series: slice) -> FloatArray:
+            return units(horizon_rows(panel, series), panel.horizon)
+
+        def ahead(series: IndexArray, origin: IndexArray, steps: int) -> FloatArray:
+            return units(steps_after(series, origin, steps), steps)
+
+        forecast = served(panel, dispersion, features.size, self.levels, quantiles)
+        return missed_effects(panel, features.near, means_of(ahead, self.levels)).on(forecast, quantiles)
+
+
+def means_of(dispersion: Callable[[IndexArray, IndexArray, int], FloatArray], levels: Sequence[float]) -> Ahead:
+    """Means of the quantiles after an origin each."""
+
+    def means(series: IndexArray, origin: IndexArray, steps: int) -> FloatArray:
+        return mean_of_quantiles(np.sort(np.maximum(dispersion(series, origin, steps), 0.0), axis=2), levels)
+
+    return means
 
 
 def as_columns(values: FloatArray) -> FloatArray:

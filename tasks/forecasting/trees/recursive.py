@@ -18,8 +18,10 @@ from schemas.facts import ModelContext, ModelFacts, Scope
 from schemas.panel import FloatArray, Forecast, IndexArray, Panel
 from schemas.settings import TREE_RANGES, XgboostRecursiveSettings
 from tasks.demand.features.lags import LagFeatures
+from tasks.forecasting.combine.quantile_factors import MEDIAN
 from tasks.forecasting.trees.booster import Boosted
-from tasks.forecasting.trees.lags import as_columns, learn, served, unlearnt
+from tasks.forecasting.trees.lags import as_columns, learn, means_of, served, unlearnt
+from tasks.forecasting.trees.missed_events import missed_effects
 
 # Rows (series and level) that are continued at once, which bounds the memory of their past.
 ROWS_AT_ONCE = 5_000
@@ -77,24 +79,49 @@ class FittedXgboostRecursive:
         learned, features = self.learned, LagFeatures(panel)
 
         def dispersion(series: slice) -> FloatArray:
-            return _stepped(panel, features, learned, np.arange(series.start, series.stop), len(self.levels))
+            chosen = np.arange(series.start, series.stop)
+            origin = np.full(len(chosen), panel.history)
+            return _stepped(panel, features, learned, chosen, origin, panel.horizon, np.arange(len(self.levels)))
 
-        return served(panel, dispersion, max(1, ROWS_AT_ONCE // len(self.levels)), self.levels, quantiles)
+        def ahead(series: IndexArray, origin: IndexArray, steps: int) -> FloatArray:
+            # All quantiles after the forecasts of the median: a fifth of the rows, with nearly the same mean.
+            return _stepped(panel, features, learned, series, origin, steps, np.array([self.levels.index(MEDIAN)]))
+
+        size = max(1, ROWS_AT_ONCE // len(self.levels))
+        forecast = served(panel, dispersion, size, self.levels, quantiles)
+        return missed_effects(panel, features.near, means_of(ahead, self.levels)).on(forecast, quantiles)
 
 
-def _stepped(panel: Panel, features: LagFeatures, learned: Boosted, series: IndexArray, levels: int) -> FloatArray:
-    """Units of the quantiles of some series through the horizon, shape (m, H, Q)."""
-    standards, size = features.standards, len(series)
+def _stepped(
+    panel: Panel,
+    features: LagFeatures,
+    learned: Boosted,
+    series: IndexArray,
+    origin: IndexArray,
+    steps: int,
+    followed: IndexArray,
+) -> FloatArray:
+    """Units of the quantiles of some series after an origin each, shape (m, steps, Q).
+
+    Args:
+        panel: n series over T periods, and H to forecast.
+        features: columns of the panel.
+        learned: the model of one step.
+        series: shape (m,).
+        origin: shape (m,), numbers of known periods.
+        steps: number of steps.
+        followed: the levels whose forecasts are lags of the next step: all Q, each of itself, or one for all.
+    """
+    standards, size, copies = features.standards, len(series), len(followed)
     nothing_sold = standards.scores(np.zeros(size), series)
-    rows = features.continued(series, levels)
-    found = np.empty((size, panel.horizon, levels))
-    for step in range(panel.horizon):
-        ahead = as_columns(learned.predict(rows.matrix(learned.names))).reshape(levels, size, levels)
+    rows = features.continued(series, origin, copies, steps)
+    found: list[FloatArray] = []
+    for step in range(steps):
+        ahead = as_columns(learned.predict(rows.matrix(learned.names))).reshape(copies, size, -1)
         # Each copy of the series is continued on the forecasts of its level.
-        own = ahead[np.arange(levels), :, np.arange(levels)]
-        scores = np.maximum(own, nothing_sold)
-        found[:, step] = standards.units(scores.T, series)
+        scores = np.maximum(ahead[np.arange(copies), :, followed], nothing_sold)
+        found.append(standards.units(scores.T if copies > 1 else ahead[0], series))
         # As in the history, the demand of a closed period is unknown.
-        closed = panel.closed[series, panel.history + step]
+        closed = panel.closed[series, np.minimum(origin + step, panel.closed.shape[1] - 1)]
         rows.append(np.where(closed, np.nan, scores).ravel())
-    return found
+    return np.stack(found, axis=1)

@@ -118,7 +118,11 @@ def test_a_continued_series_has_the_columns_of_a_longer_history():
     names = features.table(horizon_rows(known))[1]
     own = [name for name in names if name.startswith(("lag_", "year_", "same_", "mean_", "step_", "season_"))]
     series = np.array([0, 2])
-    continued = features.continued(series, 2)
+    continued = features.continued(series, np.full(2, 450), 2, 10)
+    # From an earlier origin of the longer history, no later period is read.
+    earlier = LagFeatures(whole).continued(series, np.array([450, 449]), 1, 1).matrix(own)
+    wanted = LagFeatures(whole).matrix(Rows(series, np.array([450, 449]), np.ones(2, dtype=np.int64)), own)
+    np.testing.assert_allclose(earlier, wanted, atol=1e-4)
     for period in range(450, 460):
         rows = Rows(series, np.full(2, period), np.ones(2, dtype=np.int64))
         assumed, true = np.split(continued.matrix(own).astype(np.float64), 2)
