@@ -22,7 +22,7 @@ from benchmarks.accuracy.sets import DataSet
 from schemas import columns as c
 from schemas.panel import FloatArray, IndexArray, Panel
 from tasks.forecasting.baselines import MovingAverage, last_mean
-from tasks.forecasting.comparables import WEEK, comparable_forecasts
+from tasks.forecasting.comparables import comparable_forecasts
 
 LEVELS = (0.1, 0.5, 0.9)
 FIRST_WEEKS, RECENT_WEEKS, WEEKS = 26, 8, (4, 8)
@@ -31,7 +31,7 @@ COMPARABLES, RULE = "comparables", "category share"
 
 def launches(panel: Panel) -> IndexArray:
     """The series that are launches, shape (k,)."""
-    week = WEEK[panel.frequency.kind]
+    week = panel.frequency.periods_per_week
     first = _first(panel)
     found: IndexArray = np.flatnonzero((first >= FIRST_WEEKS * week) & (first <= panel.history - max(WEEKS) * week))
     return found
@@ -44,7 +44,7 @@ def forecast_launches(panel: Panel) -> pd.DataFrame:
         store_id, category, new_store (the store began with it), weeks, sold, and median and mean of both methods; the
         rule has one forecast.
     """
-    first, week = _first(panel), WEEK[panel.frequency.kind]
+    first, week = _first(panel), panel.frequency.periods_per_week
     store = panel.series[c.STORE_ID].astype(str)
     opening = pd.Series(first).groupby(store.to_numpy()).transform("min").to_numpy()
     rows = []
@@ -75,7 +75,7 @@ def category_share(panel: Panel, new: pd.DataFrame) -> FloatArray:
 
     A new store has the mean units of the stores. A category that nobody sells has the mean share of a category.
     """
-    recent = np.nan_to_num(last_mean(panel.demand[:, -RECENT_WEEKS * WEEK[panel.frequency.kind] :], 10**6))
+    recent = np.nan_to_num(last_mean(panel.demand[:, -RECENT_WEEKS * panel.frequency.periods_per_week :], 10**6))
     frame = panel.series[[c.STORE_ID, c.CATEGORY]].astype(str).assign(units=recent)
     by_store, by_category = (frame.groupby(name)["units"].sum() for name in (c.STORE_ID, c.CATEGORY))
     share = by_category / max(float(frame["units"].sum()), np.finfo(float).tiny)

@@ -118,7 +118,7 @@ GROUPS = (
     ),
     Group(
         e.SHORT_HISTORY,
-        "tasks.forecasting.season_lags:LagRule",
+        "tasks.forecasting.season_lags:RULE",
         e.decision(14, "generated school shoes, daily and weekly"),
         {
             "by_date": "probability",

@@ -18,7 +18,7 @@ from schemas import columns as c
 from schemas.panel import BoolArray, FloatArray, IndexArray, Panel
 from tasks.forecasting.comparables import Likeness, history_lengths
 from tasks.forecasting.quantiles import from_normal, tidy
-from tasks.forecasting.season_lags import HolidayMove, LagRule, chances_of_lags, holiday_moves, within_season
+from tasks.forecasting.season_lags import RULE, HolidayMove, chances_of_lags, holiday_moves, within_season
 
 MONTHS = 12
 
@@ -48,7 +48,6 @@ class SeasonRule:
         trend_weeks: number of last weeks from which the trends of the network and of the category are computed.
         trend_limits: smallest and largest trend from year to year.
         prior: weight of the network's trend in the category's trend, as a fraction of last year's units.
-        lags: the numbers of the season's start.
     """
 
     longest: Mapping[str, int] = field(default_factory=lambda: {"D": 56, "W": 8, "MS": 2})
@@ -65,7 +64,6 @@ class SeasonRule:
     trend_weeks: int = 13
     trend_limits: tuple[float, float] = (0.67, 1.33)
     prior: float = 1.0
-    lags: LagRule = field(default_factory=LagRule)
 
 
 def last_season_forecasts(
@@ -96,7 +94,7 @@ def last_season_forecasts(
     year, history, week = panel.frequency.periods_per_year, panel.history, panel.frequency.periods_per_week
     made: list[tuple[int, FloatArray, str]] = []
     if history < year:
-        return _likeness(panel, made, horizon, levels, rule)
+        return _likeness(panel, made, horizon, levels)
     known = np.isfinite(panel.demand)
     demand = np.where(known, panel.demand, 0.0)
     length = history_lengths(panel)
@@ -112,7 +110,7 @@ def last_season_forecasts(
         last = total[history - year :]
         lags = {year: 1.0}
         if short and panel.frequency.kind != "MS":
-            lags = chances_of_lags(panel, total, longest, moves, trend, rule.lags)
+            lags = chances_of_lags(panel, total, longest, moves, trend)
         weights = {
             lag: chance
             * _change(*_now_and_before(panel, members, recent, lag), rule.prior * float(last.sum()), trend, rule)
@@ -127,7 +125,7 @@ def last_season_forecasts(
                 # Where the series was unknown, it counts with its share of the network.
                 own = _ahead(np.where(known[at], demand[at], part * total), horizon, weights, year)
                 made.append((int(at), (part * network + own) / 2.0, weeks))
-    return _likeness(panel, sorted(made, key=lambda one: one[0]), horizon, levels, rule)
+    return _likeness(panel, sorted(made, key=lambda one: one[0]), horizon, levels)
 
 
 def _seasonal_categories(
@@ -244,11 +242,11 @@ def _change(now: float, before: float, weight: float, prior: float, rule: Season
 
 
 def _likeness(
-    panel: Panel, made: Sequence[tuple[int, FloatArray, str]], horizon: int, levels: Sequence[float], rule: SeasonRule
+    panel: Panel, made: Sequence[tuple[int, FloatArray, str]], horizon: int, levels: Sequence[float]
 ) -> Likeness:
     at = np.array([one for one, _, _ in made], dtype=np.int64)
     mean = np.array([one for _, one, _ in made]).reshape(len(made), horizon)
-    sigma = np.sqrt(mean + np.square(rule.lags.variation * mean))
+    sigma = np.sqrt(mean + np.square(RULE.variation * mean))
     closed: BoolArray = panel.closed[at, panel.history : panel.history + horizon]
     mean, quantiles = tidy(mean, from_normal(mean, sigma, levels), closed)
     keys = panel.series[[c.STORE_ID, c.CATEGORY]].iloc[at].astype(object).reset_index(drop=True)

@@ -33,6 +33,9 @@ class LagRule:
     variation: float = 0.35
 
 
+RULE = LagRule()
+
+
 @dataclass(frozen=True)
 class HolidayMove:
     """A holiday in the year of the last season.
@@ -88,7 +91,7 @@ def within_season(total: FloatArray, year: int, longest: int, moves: Sequence[Ho
 
 
 def chances_of_lags(
-    panel: Panel, total: FloatArray, longest: int, moves: Sequence[HolidayMove], trend: float, rule: LagRule
+    panel: Panel, total: FloatArray, longest: int, moves: Sequence[HolidayMove], trend: float
 ) -> dict[int, float]:
     """Chances of the number of periods from a period of the last season to the same period of this one.
 
@@ -102,25 +105,24 @@ def chances_of_lags(
         longest: periods of a season.
         moves: the holidays of the last year.
         trend: expected units of this season relative to the last one.
-        rule: the numbers.
     """
     year, week, history = panel.frequency.periods_per_year, panel.frequency.periods_per_week, panel.history
     start = _start_of_last_season(total, year, longest)
     inside = within_season(total, year, longest, moves)
-    followed = [(0, 0, rule.by_date if inside else 1.0)]
-    followed += [(holiday.move, holiday.before, (1 - rule.by_date) / len(inside)) for holiday in inside]
-    shifts = {-week: rule.shifted, 0: 1 - 2 * rule.shifted, week: rule.shifted}
+    followed = [(0, 0, RULE.by_date if inside else 1.0)]
+    followed += [(holiday.move, holiday.before, (1 - RULE.by_date) / len(inside)) for holiday in inside]
+    shifts = {-week: RULE.shifted, 0: 1 - 2 * RULE.shifted, week: RULE.shifted}
     before = _log_likelihoods(
         total,
         min(start + longest + AROUND * week, history),
         {year + earlier + shift for _, earlier, _ in followed for shift in shifts},
-        *(longest // week + 2 * AROUND, week, 1.0, rule),
+        *(longest // week + 2 * AROUND, week, 1.0),
     )
     now = _log_likelihoods(
         total,
         history,
         {year + move + shift for move, _, _ in followed for shift in shifts},
-        *(longest // week, week, trend, rule),
+        *(longest // week, week, trend),
     )
     log: dict[int, float] = {}
     for move, earlier, chance in followed:
@@ -154,7 +156,7 @@ def _start_of_last_season(total: FloatArray, year: int, longest: int) -> int:
 
 
 def _log_likelihoods(
-    total: FloatArray, end: int, lags: set[int], weeks: int, week: int, trend: float, rule: LagRule
+    total: FloatArray, end: int, lags: set[int], weeks: int, week: int, trend: float
 ) -> dict[int, float]:
     """Log likelihood of the units of the weeks before ``end``, if they repeat those of ``lag`` periods before.
 
@@ -165,7 +167,7 @@ def _log_likelihoods(
     found = {}
     for lag in lags:
         mean = trend * total[end - lag - weeks * week : end - lag].reshape(weeks, week).sum(axis=1)
-        variance = 1.0 + mean + np.square(rule.variation * mean)
+        variance = 1.0 + mean + np.square(RULE.variation * mean)
         found[lag] = -0.5 * float((np.square(sold - mean) / variance + np.log(variance)).sum())
     return found
 

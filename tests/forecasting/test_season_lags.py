@@ -12,7 +12,7 @@ from schemas import columns as c
 from schemas.frequency import Frequency
 from schemas.panel import Panel
 from tasks.forecasting.last_season import last_season_forecasts
-from tasks.forecasting.season_lags import LagRule, chances_of_lags, holiday_moves
+from tasks.forecasting.season_lags import chances_of_lags, holiday_moves
 
 LEVELS = (0.1, 0.5, 0.9)
 EASTER = tuple(pd.Timestamp(day) for day in ("2022-04-17", "2023-04-09", "2024-03-31", "2025-04-20"))
@@ -43,7 +43,7 @@ def company(code: str, as_of: str, years: float, horizon: int, ends: Sequence[pd
 
 def chances(panel: Panel) -> Mapping[int, float]:
     size = 8 * panel.frequency.periods_per_week
-    return chances_of_lags(panel, panel.demand[1], size, holiday_moves(panel, HOLIDAYS, size), 1.0, LagRule())
+    return chances_of_lags(panel, panel.demand[1], size, holiday_moves(panel, HOLIDAYS, size), 1.0)
 
 
 @pytest.mark.parametrize(
