@@ -25,7 +25,7 @@ LINE_COLUMNS = (c.DATE, c.STORE_ID, c.SKU, c.UNITS, c.NET_AMOUNT)
 LINE = np.dtype([("row", "<i8"), ("day", "<i4"), ("store", "<i4"), ("sku", "<i4"), ("units", "<f8"), ("amount", "<f8")])
 # Lines on consecutive days, some of which are kept together (returns are a few percent of the lines).
 _LINES_BY_DAY = 1 << 22
-_LINE_BY_DAY = np.dtype([("day", "<i4"), ("store", "<i4"), ("sku", "<i4"), ("units", "<f8")])
+_LINE_BY_DAY = np.dtype([("day", "<i4"), ("store", "<i4"), (c.SKU, "<i4"), ("units", "<f8")])
 # Days are counted from here, so that the first day of a pandas time stamp is above 0.
 _ORIGIN = 120_000
 _SIGNS = ("lines", "counted", "negative", "negative_amount", "stated", "opposite")
@@ -203,7 +203,7 @@ class LinesByDay:
         """Add lines."""
         rows = np.empty(len(lines), dtype=_LINE_BY_DAY)
         rows["day"] = lines[c.DATE].to_numpy(dtype="datetime64[D]").astype(np.int32)
-        rows["store"], rows["sku"] = (lines[name].cat.codes.to_numpy() for name in (c.STORE_ID, c.SKU))
+        rows["store"], rows[c.SKU] = (lines[name].cat.codes.to_numpy() for name in (c.STORE_ID, c.SKU))
         rows["units"] = lines[c.UNITS].to_numpy()
         self._shards.append(self._shard[rows["day"] - self._first], rows)
         self.count += len(rows)
@@ -212,14 +212,14 @@ class LinesByDay:
         """Yield date, store_id, sku and units, about :data:`SHARD_LINES` rows at a time; their memory is released."""
         stores, skus = self._names
         for rows in self._shards.take():
-            ordered = rows[np.lexsort((rows["units"], rows["sku"], rows["store"], rows["day"]))]
+            ordered = rows[np.lexsort((rows["units"], rows[c.SKU], rows["store"], rows["day"]))]
             for first in range(0, max(len(ordered), 1), SHARD_LINES):
                 block = ordered[first : first + SHARD_LINES]
                 yield pd.DataFrame(
                     {
                         c.DATE: block["day"].astype("datetime64[D]").astype("datetime64[ns]"),
                         c.STORE_ID: stores[block["store"]],
-                        c.SKU: skus[block["sku"]],
+                        c.SKU: skus[block[c.SKU]],
                         c.UNITS: block["units"],
                     }
                 )
