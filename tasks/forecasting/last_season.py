@@ -219,10 +219,17 @@ def _ahead(units: FloatArray, horizon: int, weights: Mapping[int, float], year: 
 
 
 def _same_weeks(lags: Mapping[int, float], holidays: Sequence[HolidayMove], year: int) -> str:
-    """The weeks of the most likely lag in words."""
-    likely = max(lags, key=lambda lag: lags[lag])
-    names = [holiday.name for holiday in holidays if holiday.move and year + holiday.move == likely]
-    return f"the weeks around {names[0]} of last year" if names else "the same weeks of last year"
+    """The weeks of last year in words: those around a holiday if the mean lag is nearer to its move than to a year.
+
+    >>> easter = HolidayMove("Easter Sunday", at=60, move=3, before=-1)
+    >>> _same_weeks({52: 0.2, 54: 0.5, 55: 0.3}, [easter], 52), _same_weeks({52: 0.7, 55: 0.3}, [easter], 52)
+    ('the weeks around Easter Sunday of last year', 'the same weeks of last year')
+    """
+    mean = sum(lag * chance for lag, chance in lags.items())
+    nearest = min(holidays, key=lambda holiday: abs(mean - year - holiday.move), default=None)
+    if nearest is None or abs(mean - year - nearest.move) >= abs(mean - year):
+        return "the same weeks of last year"
+    return f"the weeks around {nearest.name} of last year"
 
 
 def _now_and_before(panel: Panel, members: IndexArray, recent: int, lag: int) -> tuple[float, float]:
